@@ -64,5 +64,8 @@ public sealed class StoredTensor
         return new StoredTensor($"{Name}[{first}:{first + count}]", DType, shape, Address + (nint)(first * stride), owner);
     }
 
+    /// <summary>The same elements as a matrix of one row, [1, n].</summary>
+    public StoredTensor AsRow() => new(Name, DType, [1, ElementCount], Address, owner);
+
     public string ShapeText => $"[{string.Join(", ", Shape)}]";
 }

@@ -1,0 +1,40 @@
+namespace Lapidary.Experts;
+
+/// <summary>A backend's answer for one layer.</summary>
+public sealed record BackendAnswer(IExpertBackend Backend, Support Support);
+
+/// <summary>The chosen backend and every backend's answer, for the log line and for <c>inspect</c>.</summary>
+public sealed record ExpertSelection(IExpertBackend Chosen, IReadOnlyList<BackendAnswer> Answers, string Reason)
+{
+    public override string ToString() => $"experts: {Chosen.Name} ({Reason})";
+}
+
+public static class ExpertBackends
+{
+    /// <summary>Chooses once, at load: the first backend in the device's order that can serve, or the forced one.</summary>
+    /// <exception cref="BackendException">Nothing fits, or the forced one does not; every reason is listed.</exception>
+    public static ExpertSelection Select(IReadOnlyList<IExpertBackend> backends, ExpertLayerSpec spec, string? forced)
+    {
+        BackendAnswer[] answers = [.. backends.Select(b => new BackendAnswer(b, b.Supports(spec)))];
+        if (forced is not null) return Forced(answers, forced);
+
+        BackendAnswer? first = Array.Find(answers, a => a.Support.Supported);
+        if (first is null)
+            throw new BackendException($"no expert backend can serve this model: {Reasons(answers)}");
+        string passed = string.Join("; ", answers.TakeWhile(a => a != first).Select(a => $"{a.Backend.Name}: {a.Support}"));
+        return new ExpertSelection(first.Backend, answers, passed.Length == 0 ? "first choice of this device" : passed);
+    }
+
+    private static ExpertSelection Forced(BackendAnswer[] answers, string forced)
+    {
+        BackendAnswer answer = Array.Find(answers, a => a.Backend.Name == forced)
+            ?? throw new BackendException(
+                $"unknown expert backend \"{forced}\"; this device has {string.Join(", ", answers.Select(a => a.Backend.Name))}");
+        if (!answer.Support.Supported)
+            throw new BackendException($"expert backend \"{forced}\" cannot serve this model: {Reasons(answers)}");
+        return new ExpertSelection(answer.Backend, answers, "forced");
+    }
+
+    private static string Reasons(BackendAnswer[] answers)
+        => string.Join("; ", answers.Select(a => $"{a.Backend.Name}: {a.Support}"));
+}

@@ -1,0 +1,62 @@
+using Lapidary.Checkpoints;
+
+namespace Lapidary.Experts;
+
+/// <summary>What an expert backend must serve. The activation is a definition, not a name: backends never list activations.</summary>
+public sealed record ExpertLayerSpec(
+    int NumExperts, int TopK, int HiddenSize, int IntermediateSize, Activation Activation, DType Weights);
+
+/// <summary>Weights of all experts of one layer: per expert gate [i, h], up [i, h], down [h, i].</summary>
+public sealed record ExpertWeights(
+    IReadOnlyList<StoredTensor> Gate, IReadOnlyList<StoredTensor> Up, IReadOnlyList<StoredTensor> Down)
+{
+    /// <summary>From the fused layout of HuggingFace: gate_up [e, 2i, h] with the gate's rows first, down [e, h, i].</summary>
+    public static ExpertWeights FromFused(StoredTensor gateUp, StoredTensor down)
+    {
+        int experts = (int)gateUp.Shape[0];
+        long intermediate = gateUp.Shape[1] / 2;
+        var gate = new StoredTensor[experts];
+        var up = new StoredTensor[experts];
+        var downs = new StoredTensor[experts];
+        for (int e = 0; e < experts; e++)
+        {
+            gate[e] = gateUp[e].Rows(0, intermediate);
+            up[e] = gateUp[e].Rows(intermediate, intermediate);
+            downs[e] = down[e];
+        }
+        return new ExpertWeights(gate, up, downs);
+    }
+}
+
+/// <summary>Whether a backend can serve a layer, and why not.</summary>
+public readonly record struct Support(string? Reason)
+{
+    public static Support Yes => default;
+    public static Support No(string reason) => new(reason);
+    public bool Supported => Reason is null;
+    public override string ToString() => Reason ?? "yes";
+}
+
+/// <summary>One algorithm for routed experts on one device.</summary>
+public interface IExpertBackend
+{
+    string Name { get; }
+
+    /// <summary>Why this algorithm exists, in a few words, for people.</summary>
+    string Purpose { get; }
+
+    Support Supports(ExpertLayerSpec spec);
+
+    /// <summary>Closes the activation and lays out the weights, once, at load.</summary>
+    /// <param name="maxTokens">Most tokens one call of Forward will see.</param>
+    IExpertLayer Create(ExpertLayerSpec spec, ExpertWeights weights, int maxTokens);
+}
+
+/// <summary>The routed experts of one layer.</summary>
+public interface IExpertLayer : IDisposable
+{
+    /// <summary>output[t] = Σ over the k chosen experts of weight · down(combine(gate(x), up(x))).</summary>
+    /// <param name="x">[t, h]</param> <param name="ids">[t, k] int32</param> <param name="weights">[t, k]</param>
+    /// <param name="output">[t, h]; not <paramref name="x"/>.</param>
+    void Forward(IBuffer x, IBuffer ids, IBuffer weights, IBuffer output);
+}

@@ -1,0 +1,109 @@
+using Lapidary.Checkpoints;
+using Lapidary.Experts;
+
+namespace Lapidary;
+
+/// <summary>
+/// Everything a model needs of a device. Shapes: t tokens of the step, h hidden. Outputs are caller-owned buffers whose
+/// Rows the caller has set; an output is never an input unless the summary says so. No call allocates managed memory
+/// but those that allocate, load or create.
+/// </summary>
+public interface IKernels : IDisposable
+{
+    /// <summary>Device and instruction set, for people.</summary>
+    string Description { get; }
+
+    /// <summary>Expert backends of this device, in order of preference.</summary>
+    IReadOnlyList<IExpertBackend> ExpertBackends { get; }
+
+    // Memory.
+
+    /// <summary>An uninitialised buffer; Rows starts at 0.</summary>
+    IBuffer Allocate(DType dtype, int rows, int columns);
+
+    /// <summary>Copies host values into the first rows; the length fixes Rows.</summary>
+    void Write(IBuffer destination, ReadOnlySpan<int> source);
+
+    /// <summary>Copies the rows in use to the host; the lengths must agree.</summary>
+    void Read(IBuffer source, Span<float> destination);
+
+    /// <inheritdoc cref="Read(IBuffer, Span{float})"/>
+    void Read(IBuffer source, Span<int> destination);
+
+    // Weights. What the device keeps of a stored tensor (a reference, a copy, a packed form) is its own affair.
+
+    /// <summary>Matrices of equal width stacked by rows: [o1, i], [o2, i] … become one [o1 + o2 …, i].</summary>
+    ILinear LoadLinear(params ReadOnlySpan<StoredTensor> weights);
+
+    IEmbedding LoadEmbedding(StoredTensor weight);
+
+    /// <summary>A vector as float32, times <paramref name="factor"/>: [1, n].</summary>
+    IBuffer LoadVector(StoredTensor weight, float factor = 1);
+
+    IBuffer LoadVector(ReadOnlySpan<float> values);
+
+    IGatedActivation LoadActivation(Activation activation);
+
+    // Operations.
+
+    /// <summary>output[t] = table[ids[t]] * scale.</summary>
+    void Embed(IEmbedding table, IBuffer ids, float scale, IBuffer output);
+
+    /// <summary>output = x / rms(x) * weight over each row, mean square in float32.</summary>
+    /// <param name="weight">[1, h], or null for no scale.</param>
+    /// <param name="output">[t, h]; may be <paramref name="x"/>.</param>
+    void RmsNorm(IBuffer x, IBuffer? weight, float eps, IBuffer output);
+
+    /// <summary>As <see cref="RmsNorm"/>, over each group of <paramref name="headDim"/> columns; in place.</summary>
+    void RmsNormHeads(IBuffer x, IBuffer? weight, int headDim, float eps);
+
+    /// <summary>cosSin[t] = cos(position·f) for each frequency, then sin; float32 angles.</summary>
+    /// <param name="inverseFrequencies">[1, n]; only frequencies that are not zero.</param>
+    /// <param name="cosSin">[t, 2n]</param>
+    void RotaryTable(IBuffer positions, IBuffer inverseFrequencies, IBuffer cosSin);
+
+    /// <summary>Rotates the pairs (i, i + headDim/2), i &lt; n, of every head in place.</summary>
+    void Rotate(IBuffer x, IBuffer cosSin, int headDim);
+
+    /// <summary>Writes row t of keys and values into row slots[t] of the caches.</summary>
+    void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IBuffer keyCache, IBuffer valueCache);
+
+    /// <summary>Causal attention with scale 1 over cached keys and values, softmax in float32.</summary>
+    /// <param name="queries">[t, heads·headDim]</param>
+    /// <param name="keyCache">[slots, kvHeads·headDim]</param>
+    /// <param name="window">Positions a query sees, itself included; null for all earlier ones.</param>
+    /// <param name="output">[t, heads·headDim]</param>
+    void Attention(
+        IBuffer queries, IBuffer keyCache, IBuffer valueCache, AttentionBatch batch, int headDim, int? window, IBuffer output);
+
+    /// <summary>output = x · weightᵀ.</summary>
+    void Linear(ILinear weight, IBuffer x, IBuffer output);
+
+    /// <summary>output = activation(gate, up); output may be gate.</summary>
+    void GatedActivation(IGatedActivation activation, IBuffer gate, IBuffer up, IBuffer output);
+
+    /// <summary>Softmax of the logits over all experts in float32, the k largest (ties to the lower id), renormalised to
+    /// sum 1, times the expert's scale.</summary>
+    /// <param name="logits">[t, e]</param> <param name="perExpertScale">[1, e]</param>
+    /// <param name="ids">[t, k] int32, by descending probability</param> <param name="weights">[t, k]</param>
+    void RouteTopK(IBuffer logits, IBuffer perExpertScale, IBuffer ids, IBuffer weights);
+
+    /// <summary>residual += x.</summary>
+    void Add(IBuffer x, IBuffer residual);
+
+    /// <summary>x *= factor.</summary>
+    void Scale(IBuffer x, float factor);
+
+    /// <summary>x = tanh(x / cap) * cap.</summary>
+    void Softcap(IBuffer x, float cap);
+
+    /// <summary>output[r] = x[rows[r]].</summary>
+    void GatherRows(IBuffer x, IBuffer rows, IBuffer output);
+}
+
+/// <summary>Which cached positions each token of a step attends to.</summary>
+/// <param name="Positions">[t, 1] position of each token in its sequence.</param>
+/// <param name="Sequences">[t, 1] row of <paramref name="BlockTables"/> each token belongs to.</param>
+/// <param name="BlockTables">[sequences, blocks]: position p of a sequence lies in cache row table[p / size] · size + p % size.</param>
+/// <param name="BlockSize">Positions per block.</param>
+public sealed record AttentionBatch(IBuffer Positions, IBuffer Sequences, IBuffer BlockTables, int BlockSize);

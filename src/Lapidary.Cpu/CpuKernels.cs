@@ -1,0 +1,186 @@
+using Lapidary.Checkpoints;
+using Lapidary.Cpu.Attention;
+using Lapidary.Cpu.Experts;
+using Lapidary.Cpu.Gemm;
+using Lapidary.Experts;
+
+namespace Lapidary.Cpu;
+
+/// <summary>Kernels on the processor: weights in their stored type, activations and sums in float32.</summary>
+public sealed unsafe class CpuKernels : IKernels
+{
+    private readonly WorkerPool pool;
+
+    /// <param name="threads">Worker threads, the caller included; null for one per processor.</param>
+    public CpuKernels(int? threads = null)
+    {
+        Threads = threads ?? Environment.ProcessorCount;
+        pool = new WorkerPool(Threads);
+        ExpertBackends = [new GroupedExperts(pool), new ReferenceExperts()];
+    }
+
+    public int Threads { get; }
+    public string Description => $"CPU, {CpuFeatures.VectorBits}-bit vectors, {Threads} threads";
+    public IReadOnlyList<IExpertBackend> ExpertBackends { get; }
+
+    public void Dispose() => pool.Dispose();
+
+    public IBuffer Allocate(DType dtype, int rows, int columns) => new CpuBuffer(dtype, rows, columns);
+
+    public void Write(IBuffer destination, ReadOnlySpan<int> source)
+    {
+        CpuBuffer buffer = (CpuBuffer)destination;
+        buffer.Rows = source.Length / buffer.Columns;
+        source.CopyTo(new Span<int>(buffer.Address, buffer.Rows * buffer.Columns));
+    }
+
+    public void Read(IBuffer source, Span<float> destination)
+    {
+        CpuBuffer buffer = (CpuBuffer)source;
+        ArgumentOutOfRangeException.ThrowIfNotEqual(destination.Length, buffer.Rows * buffer.Columns);
+        for (int row = 0; row < buffer.Rows; row++)
+            new ReadOnlySpan<float>(buffer.Row(row), buffer.Columns).CopyTo(destination[(row * buffer.Columns)..]);
+    }
+
+    public void Read(IBuffer source, Span<int> destination)
+    {
+        CpuBuffer buffer = (CpuBuffer)source;
+        ArgumentOutOfRangeException.ThrowIfNotEqual(destination.Length, buffer.Rows * buffer.Columns);
+        for (int row = 0; row < buffer.Rows; row++)
+            new ReadOnlySpan<int>(buffer.IntRow(row), buffer.Columns).CopyTo(destination[(row * buffer.Columns)..]);
+    }
+
+    public ILinear LoadLinear(params ReadOnlySpan<StoredTensor> weights)
+    {
+        var parts = new WeightMatrix[weights.Length];
+        for (int i = 0; i < weights.Length; i++) parts[i] = WeightMatrix.Load(weights[i]);
+        return new CpuLinear(parts);
+    }
+
+    public IEmbedding LoadEmbedding(StoredTensor weight) => new CpuEmbedding(WeightMatrix.Load(weight));
+
+    public IBuffer LoadVector(StoredTensor weight, float factor = 1)
+    {
+        WeightMatrix row = WeightMatrix.Load(weight.AsRow());
+        CpuBuffer vector = new(DType.F32, 1, row.Columns) { Rows = 1 };
+        row.CopyRow(0, factor, vector.Row(0));
+        return vector;
+    }
+
+    public IBuffer LoadVector(ReadOnlySpan<float> values)
+    {
+        CpuBuffer vector = new(DType.F32, 1, values.Length) { Rows = 1 };
+        values.CopyTo(new Span<float>(vector.Address, values.Length));
+        return vector;
+    }
+
+    public IGatedActivation LoadActivation(Activation activation) => CpuActivation.Load(activation);
+
+    public void Embed(IEmbedding table, IBuffer ids, float scale, IBuffer output)
+    {
+        WeightMatrix rows = ((CpuEmbedding)table).Table;
+        CpuBuffer tokens = (CpuBuffer)ids, target = (CpuBuffer)output;
+        for (int t = 0; t < tokens.Rows; t++) rows.CopyRow(tokens.IntRow(t)[0], scale, target.Row(t));
+    }
+
+    public void RmsNorm(IBuffer x, IBuffer? weight, float eps, IBuffer output)
+        => Normalize((CpuBuffer)x, (CpuBuffer?)weight, x.Columns, eps, (CpuBuffer)output);
+
+    public void RmsNormHeads(IBuffer x, IBuffer? weight, int headDim, float eps)
+        => Normalize((CpuBuffer)x, (CpuBuffer?)weight, headDim, eps, (CpuBuffer)x);
+
+    public void RotaryTable(IBuffer positions, IBuffer inverseFrequencies, IBuffer cosSin)
+        => RotaryEmbedding.Table((CpuBuffer)positions, (CpuBuffer)inverseFrequencies, (CpuBuffer)cosSin);
+
+    public void Rotate(IBuffer x, IBuffer cosSin, int headDim)
+        => RotaryEmbedding.Rotate((CpuBuffer)x, (CpuBuffer)cosSin, headDim);
+
+    public void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IBuffer keyCache, IBuffer valueCache)
+    {
+        CpuBuffer k = (CpuBuffer)keys, v = (CpuBuffer)values, rows = (CpuBuffer)slots;
+        for (int t = 0; t < k.Rows; t++)
+        {
+            int slot = rows.IntRow(t)[0];
+            CopyRow(k.Row(t), ((CpuBuffer)keyCache).Row(slot), k.Columns);
+            CopyRow(v.Row(t), ((CpuBuffer)valueCache).Row(slot), v.Columns);
+        }
+    }
+
+    public void Attention(
+        IBuffer queries, IBuffer keyCache, IBuffer valueCache, AttentionBatch batch, int headDim, int? window, IBuffer output)
+    {
+        AttentionJob job = new(
+            (CpuBuffer)queries, (CpuBuffer)keyCache, (CpuBuffer)valueCache, (CpuBuffer)batch.Positions,
+            (CpuBuffer)batch.Sequences, (CpuBuffer)batch.BlockTables, batch.BlockSize, headDim, window, (CpuBuffer)output);
+        pool.Run(ref job, (long)queries.Rows * queries.Columns * 256);
+    }
+
+    public void Linear(ILinear weight, IBuffer x, IBuffer output)
+    {
+        CpuBuffer input = (CpuBuffer)x, target = (CpuBuffer)output;
+        int column = 0;
+        foreach (WeightMatrix part in ((CpuLinear)weight).Parts)
+        {
+            LinearJob job = new(part, input.Row(0), input.Stride, input.Rows, target.Row(0) + column, target.Stride);
+            pool.Run(ref job, (long)input.Rows * part.Rows * part.Columns);
+            column += part.Rows;
+        }
+    }
+
+    public void GatedActivation(IGatedActivation activation, IBuffer gate, IBuffer up, IBuffer output)
+    {
+        CpuBuffer g = (CpuBuffer)gate, u = (CpuBuffer)up, target = (CpuBuffer)output;
+        for (int t = 0; t < g.Rows; t++) ((CpuActivation)activation).Combine(g.Row(t), u.Row(t), target.Row(t), g.Columns);
+    }
+
+    public void RouteTopK(IBuffer logits, IBuffer perExpertScale, IBuffer ids, IBuffer weights)
+        => Routing.TopK((CpuBuffer)logits, (CpuBuffer)perExpertScale, (CpuBuffer)ids, (CpuBuffer)weights);
+
+    public void Add(IBuffer x, IBuffer residual)
+    {
+        CpuBuffer source = (CpuBuffer)x, target = (CpuBuffer)residual;
+        for (int t = 0; t < source.Rows; t++)
+        {
+            float* from = source.Row(t), to = target.Row(t);
+            for (int i = 0; i < source.Columns; i++) to[i] += from[i];
+        }
+    }
+
+    public void Scale(IBuffer x, float factor)
+    {
+        CpuBuffer target = (CpuBuffer)x;
+        for (int t = 0; t < target.Rows; t++)
+        {
+            float* row = target.Row(t);
+            for (int i = 0; i < target.Columns; i++) row[i] *= factor;
+        }
+    }
+
+    public void Softcap(IBuffer x, float cap)
+    {
+        CpuBuffer target = (CpuBuffer)x;
+        for (int t = 0; t < target.Rows; t++) ElementWise.Softcap(new Span<float>(target.Row(t), target.Columns), cap);
+    }
+
+    public void GatherRows(IBuffer x, IBuffer rows, IBuffer output)
+    {
+        CpuBuffer source = (CpuBuffer)x, indices = (CpuBuffer)rows, target = (CpuBuffer)output;
+        for (int r = 0; r < indices.Rows; r++) CopyRow(source.Row(indices.IntRow(r)[0]), target.Row(r), source.Columns);
+    }
+
+    private static void CopyRow(float* from, float* to, int n)
+        => new ReadOnlySpan<float>(from, n).CopyTo(new Span<float>(to, n));
+
+    private static void Normalize(CpuBuffer x, CpuBuffer? weight, int group, float eps, CpuBuffer output)
+    {
+        float* w = weight is null ? null : weight.Row(0);
+        for (int t = 0; t < x.Rows; t++)
+            for (int column = 0; column < x.Columns; column += group)
+                if (CpuFeatures.VectorBits == 512)
+                    Normalization.RmsNorm<Simd512>(x.Row(t) + column, w, group, eps, output.Row(t) + column);
+                else if (CpuFeatures.VectorBits == 256)
+                    Normalization.RmsNorm<Simd256>(x.Row(t) + column, w, group, eps, output.Row(t) + column);
+                else
+                    Normalization.RmsNorm<Simd128>(x.Row(t) + column, w, group, eps, output.Row(t) + column);
+    }
+}

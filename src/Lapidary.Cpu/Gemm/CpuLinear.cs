@@ -1,0 +1,37 @@
+namespace Lapidary.Cpu.Gemm;
+
+/// <summary>Weight matrices stacked by rows.</summary>
+internal sealed class CpuLinear(WeightMatrix[] parts) : ILinear
+{
+    public WeightMatrix[] Parts { get; } = parts;
+    public int OutFeatures { get; } = parts.Sum(p => p.Rows);
+    public int InFeatures { get; } = parts[0].Columns;
+
+    public void Dispose()
+    {
+        // The weights belong to the checkpoint.
+    }
+}
+
+internal sealed class CpuEmbedding(WeightMatrix table) : IEmbedding
+{
+    public WeightMatrix Table { get; } = table;
+    public int Rows => Table.Rows;
+    public int Columns => Table.Columns;
+
+    public void Dispose()
+    {
+        // The table belongs to the checkpoint.
+    }
+}
+
+/// <summary>output = x · weightᵀ, rows of the weights shared out among the workers.</summary>
+internal readonly unsafe struct LinearJob(WeightMatrix weights, float* x, nint xStride, int tokens, float* y, nint yStride)
+    : IParallelJob
+{
+    public void Run(int worker, int workers)
+    {
+        (int from, int to) = Share.Of(weights.Rows, worker, workers, grain: 4);
+        weights.Multiply(from, to, x, xStride, tokens, y, yStride);
+    }
+}

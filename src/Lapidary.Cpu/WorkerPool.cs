@@ -1,0 +1,138 @@
+namespace Lapidary.Cpu;
+
+/// <summary>Work that splits statically: worker w of n does its own share and touches no other's output.</summary>
+internal interface IParallelJob
+{
+    void Run(int worker, int workers);
+}
+
+/// <summary>
+/// Threads that wait spinning for a short while and then sleep. A call publishes one job, takes part in it and waits for
+/// the others; it allocates nothing and takes no lock while the workers are awake.
+/// </summary>
+internal sealed unsafe class WorkerPool : IDisposable
+{
+    // About 30 µs: longer than the gap between two operations of a layer, shorter than anyone would notice.
+    private const int SpinsBeforeSleep = 2000;
+
+    private readonly Thread[] threads;
+    private readonly SemaphoreSlim wake = new(0);
+    private delegate*<void*, int, int, void> entry;
+    private void* job;
+    private volatile int generation;
+    private volatile int pending;
+    private volatile int sleeping;
+    private volatile bool stopping;
+    private Exception? failure;
+
+    public WorkerPool(int workers)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(workers);
+        Workers = workers;
+        threads = new Thread[workers - 1];
+        for (int i = 0; i < threads.Length; i++)
+        {
+            int worker = i + 1;
+            threads[i] = new Thread(() => Work(worker)) { IsBackground = true, Name = $"lapidary-cpu-{worker}" };
+            threads[i].Start();
+        }
+    }
+
+    public int Workers { get; }
+
+    /// <summary>Runs the job on all workers, or on the caller alone when it is too small to share.</summary>
+    /// <param name="operations">Rough number of multiply-adds (or elements) in the job.</param>
+    public void Run<TJob>(ref TJob job, long operations) where TJob : struct, IParallelJob
+    {
+        // Waking the others costs about a microsecond: a few ten thousand operations.
+        if (threads.Length == 0 || operations < 32768)
+        {
+            job.Run(0, 1);
+            return;
+        }
+
+#pragma warning disable CS8500 // the job lies on the caller's stack, which waits here: it neither moves nor dies
+        fixed (TJob* pointer = &job)
+        {
+            this.job = pointer;
+            entry = &Invoke<TJob>;
+            pending = threads.Length;
+            Interlocked.Increment(ref generation);
+            if (sleeping > 0) wake.Release(threads.Length);
+            RunShare(0);
+            SpinWait spin = default;
+            while (pending > 0) spin.SpinOnce(sleep1Threshold: -1);
+        }
+        if (failure is { } exception)
+        {
+            failure = null;
+            throw new InvalidOperationException("a worker failed", exception);
+        }
+    }
+
+    public void Dispose()
+    {
+        stopping = true;
+        Interlocked.Increment(ref generation);
+        if (threads.Length > 0) wake.Release(threads.Length);
+        foreach (Thread thread in threads) thread.Join();
+        wake.Dispose();
+    }
+
+    private static void Invoke<TJob>(void* job, int worker, int workers) where TJob : struct, IParallelJob
+        => (*(TJob*)job).Run(worker, workers);
+#pragma warning restore CS8500
+
+    private void RunShare(int worker)
+    {
+        try
+        {
+            entry(job, worker, Workers);
+        }
+        catch (Exception exception) // a thread must never die of a job; the caller rethrows
+        {
+            Interlocked.CompareExchange(ref failure, exception, null);
+        }
+    }
+
+    private void Work(int worker)
+    {
+        int seen = 0;
+        while (true)
+        {
+            AwaitNext(ref seen);
+            if (stopping) return;
+            RunShare(worker);
+            Interlocked.Decrement(ref pending);
+        }
+    }
+
+    private void AwaitNext(ref int seen)
+    {
+        for (int spins = 0; generation == seen; spins++)
+        {
+            if (spins < SpinsBeforeSleep)
+            {
+                Thread.SpinWait(4);
+                continue;
+            }
+            Interlocked.Increment(ref sleeping);
+            if (generation == seen) wake.Wait();
+            Interlocked.Decrement(ref sleeping);
+        }
+        seen = generation;
+    }
+}
+
+/// <summary>Static partition of a range among workers.</summary>
+internal static class Share
+{
+    /// <summary>Worker's part [from, to) of count items, in multiples of <paramref name="grain"/>.</summary>
+    public static (int From, int To) Of(int count, int worker, int workers, int grain = 1)
+    {
+        long blocks = (count + grain - 1) / grain;
+        int from = (int)Math.Min(count, blocks * worker / workers * grain);
+        int to = (int)Math.Min(count, blocks * (worker + 1) / workers * grain);
+        return (from, to);
+    }
+}

@@ -1,0 +1,54 @@
+using Lapidary.Models;
+
+namespace Lapidary.KvCache;
+
+/// <summary>Keys and values of one layer: rows of positions, [slots, kvHeads·headDim] each.</summary>
+public sealed record LayerCache(IBuffer Keys, IBuffer Values, int Group);
+
+/// <summary>
+/// Paged keys and values of all layers. Sliding layers keep only their window; kv-shared layers have none of their own.
+/// </summary>
+public sealed class KeyValueCache : IDisposable
+{
+    public const int SlidingGroup = 0, FullGroup = 1;
+    private const int BlockSize = 16;
+    private readonly LayerCache?[] layers;
+
+    /// <param name="contextLength">Most positions of one sequence.</param>
+    /// <param name="maxStepTokens">Most tokens one step brings.</param>
+    /// <param name="sequences">Sequences of full length that fit at once.</param>
+    public KeyValueCache(IKernels kernels, Gemma4Config config, int contextLength, int maxStepTokens, int sequences = 1)
+    {
+        ContextLength = contextLength;
+        Groups = [Group(config.SlidingWindow), Group(null)];
+        layers = new LayerCache?[config.Layers.Count];
+        foreach (Gemma4Layer layer in config.Layers)
+        {
+            if (layer.SharesKeyValues) continue;
+            int group = layer.IsFull ? FullGroup : SlidingGroup;
+            int slots = checked(Groups[group].Pool.Blocks * BlockSize), width = layer.KeyValueHeads * layer.HeadDim;
+            layers[layer.Index] = new LayerCache(
+                kernels.Allocate(DType.F32, slots, width), kernels.Allocate(DType.F32, slots, width), group);
+        }
+
+        CacheGroup Group(int? window) => new(
+            window, BlockSize, new BlockPool(sequences * CacheGroup.BlocksNeeded(window, BlockSize, contextLength, maxStepTokens)));
+    }
+
+    public int ContextLength { get; }
+    public IReadOnlyList<CacheGroup> Groups { get; }
+
+    public LayerCache this[int cacheLayer]
+        => layers[cacheLayer] ?? throw new ArgumentOutOfRangeException(nameof(cacheLayer));
+
+    public CacheSequence NewSequence() => new(Groups, ContextLength);
+
+    public void Dispose()
+    {
+        foreach (LayerCache? layer in layers)
+        {
+            layer?.Keys.Dispose();
+            layer?.Values.Dispose();
+        }
+    }
+}

@@ -1,0 +1,137 @@
+using Lapidary.KvCache;
+
+namespace Lapidary.Models;
+
+/// <summary>Which tokens of a sequence's part of a step get logits.</summary>
+public enum LogitRows
+{
+    None,
+    Last,
+    All,
+}
+
+/// <summary>
+/// One step's tokens, ragged over sequences, and where their keys and values lie. Host metadata, copied to the device once
+/// a step; reused from step to step without allocation.
+/// </summary>
+public sealed class ForwardBatch : IDisposable
+{
+    private readonly IKernels kernels;
+    private readonly KeyValueCache cache;
+    private readonly int[] tokenIds, positions, sequences, logitRows;
+    private readonly int[][] slots, tables;
+    private readonly List<(CacheSequence Sequence, int Tokens)> parts = [];
+    private readonly IBuffer sequenceBuffer;
+
+    public ForwardBatch(IKernels kernels, KeyValueCache cache, int maxTokens, int maxSequences)
+    {
+        this.kernels = kernels;
+        this.cache = cache;
+        MaxTokens = maxTokens;
+        tokenIds = new int[maxTokens];
+        positions = new int[maxTokens];
+        sequences = new int[maxTokens];
+        logitRows = new int[maxTokens];
+        TokenIds = kernels.Allocate(DType.I32, maxTokens, 1);
+        Positions = kernels.Allocate(DType.I32, maxTokens, 1);
+        sequenceBuffer = kernels.Allocate(DType.I32, maxTokens, 1);
+        LogitRows = kernels.Allocate(DType.I32, maxTokens, 1);
+
+        int groups = cache.Groups.Count;
+        slots = new int[groups][];
+        tables = new int[groups][];
+        Slots = new IBuffer[groups];
+        Attention = new AttentionBatch[groups];
+        for (int g = 0; g < groups; g++)
+        {
+            int blocks = (cache.ContextLength + cache.Groups[g].BlockSize - 1) / cache.Groups[g].BlockSize;
+            slots[g] = new int[maxTokens];
+            tables[g] = new int[maxSequences * blocks];
+            Slots[g] = kernels.Allocate(DType.I32, maxTokens, 1);
+            Attention[g] = new AttentionBatch(
+                Positions, sequenceBuffer, kernels.Allocate(DType.I32, maxSequences, blocks), cache.Groups[g].BlockSize);
+        }
+    }
+
+    public int MaxTokens { get; }
+
+    /// <summary>Tokens added so far.</summary>
+    public int Tokens { get; private set; }
+
+    /// <summary>Rows that get logits, in the order they were added.</summary>
+    public int LogitCount { get; private set; }
+
+    /// <summary>[t, 1] token ids.</summary>
+    public IBuffer TokenIds { get; }
+
+    /// <summary>[t, 1] position of each token in its sequence.</summary>
+    public IBuffer Positions { get; }
+
+    /// <summary>[r, 1] rows of the step that get logits.</summary>
+    public IBuffer LogitRows { get; }
+
+    /// <summary>For each cache group, [t, 1]: the cache row each token's keys and values go to.</summary>
+    public IBuffer[] Slots { get; }
+
+    /// <summary>For each cache group: what each token attends to.</summary>
+    public AttentionBatch[] Attention { get; }
+
+    public void Clear()
+    {
+        Tokens = LogitCount = 0;
+        parts.Clear();
+    }
+
+    /// <summary>Adds the next tokens of a sequence; takes the cache blocks they need.</summary>
+    public void Add(CacheSequence sequence, ReadOnlySpan<int> tokens, LogitRows rows)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(Tokens + tokens.Length, MaxTokens);
+        sequence.Reserve(tokens.Length);
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            int row = Tokens + i, position = sequence.Length + i;
+            tokenIds[row] = tokens[i];
+            positions[row] = position;
+            sequences[row] = parts.Count;
+            for (int g = 0; g < slots.Length; g++) slots[g][row] = sequence.Slot(g, position);
+            if (rows == Models.LogitRows.All || (rows == Models.LogitRows.Last && i == tokens.Length - 1)) logitRows[LogitCount++] = row;
+        }
+        for (int g = 0; g < tables.Length; g++)
+            sequence.Table(g).CopyTo(tables[g].AsSpan(parts.Count * Attention[g].BlockTables.Columns));
+        parts.Add((sequence, tokens.Length));
+        Tokens += tokens.Length;
+    }
+
+    /// <summary>Copies the metadata to the device.</summary>
+    public void Upload()
+    {
+        kernels.Write(TokenIds, tokenIds.AsSpan(0, Tokens));
+        kernels.Write(Positions, positions.AsSpan(0, Tokens));
+        kernels.Write(sequenceBuffer, sequences.AsSpan(0, Tokens));
+        kernels.Write(LogitRows, logitRows.AsSpan(0, LogitCount));
+        for (int g = 0; g < slots.Length; g++)
+        {
+            kernels.Write(Slots[g], slots[g].AsSpan(0, Tokens));
+            kernels.Write(Attention[g].BlockTables, tables[g].AsSpan(0, parts.Count * Attention[g].BlockTables.Columns));
+        }
+    }
+
+    /// <summary>The step has been computed: every sequence is longer by its tokens.</summary>
+    public void Advance()
+    {
+        foreach ((CacheSequence sequence, int tokens) in parts) sequence.Advance(tokens);
+    }
+
+    public void Dispose()
+    {
+        TokenIds.Dispose();
+        Positions.Dispose();
+        sequenceBuffer.Dispose();
+        LogitRows.Dispose();
+        for (int g = 0; g < Slots.Length; g++)
+        {
+            Slots[g].Dispose();
+            Attention[g].BlockTables.Dispose();
+        }
+    }
+}

@@ -1,0 +1,220 @@
+using Lapidary.Checkpoints;
+using Lapidary.Experts;
+using Lapidary.KvCache;
+
+namespace Lapidary.Models;
+
+/// <summary>
+/// The Gemma 4 text stack: sliding and full attention layers, a dense MLP beside routed experts, per-layer embeddings,
+/// shared keys and values. Written once over <see cref="IKernels"/>; tensor memory is the device's affair.
+/// Shapes: t tokens of the step, h hidden, i intermediate, e experts, k chosen experts, d per-layer input, r logit rows.
+/// </summary>
+public sealed class Gemma4 : IDisposable
+{
+    private readonly IKernels kernels;
+    private readonly Gemma4Weights weights;
+    private readonly Gemma4Scratch scratch;
+    private readonly IGatedActivation activation;
+    private readonly IBuffer? slidingFrequencies, fullFrequencies;
+
+    private Gemma4(IKernels kernels, Gemma4Config config, Gemma4Weights weights, ExpertSelection? experts, Gemma4Options options)
+    {
+        this.kernels = kernels;
+        this.weights = weights;
+        Config = config;
+        Experts = experts;
+        MaxStepTokens = options.MaxStepTokens;
+        scratch = new Gemma4Scratch(kernels, config, options.MaxStepTokens, options.MaxLogitRows);
+        activation = kernels.LoadActivation(config.HiddenActivation);
+        slidingFrequencies = Frequencies(config.SlidingRope, config.Layers.FirstOrDefault(l => !l.IsFull));
+        fullFrequencies = Frequencies(config.FullRope, config.Layers.FirstOrDefault(l => l.IsFull));
+
+        IBuffer? Frequencies(RopeParameters rope, Gemma4Layer? layer)
+            => layer is null || rope.InverseFrequencies(layer.HeadDim) is { Length: 0 } ? null : kernels.LoadVector(rope.InverseFrequencies(layer.HeadDim));
+    }
+
+    public Gemma4Config Config { get; }
+
+    /// <summary>Most tokens of one step.</summary>
+    public int MaxStepTokens { get; }
+
+    /// <summary>Which expert backend serves the model and why; null without experts.</summary>
+    public ExpertSelection? Experts { get; }
+
+    public ITensorObserver? Observer { get; set; }
+
+    /// <summary>Loads from an open checkpoint, which must stay open as long as the model.</summary>
+    /// <exception cref="CheckpointException">A tensor is missing, of wrong shape, not finite, or belongs to no part of the model.</exception>
+    /// <exception cref="BackendException">No expert backend, or not the forced one, can serve the model.</exception>
+    public static Gemma4 Load(ICheckpoint checkpoint, Gemma4Config config, IKernels kernels, Gemma4Options options)
+    {
+        TensorSource tensors = new(checkpoint);
+        ExpertSelection? selection = ExpertSpec(config, ExpertDType(tensors)) is { } spec
+            ? ExpertBackends.Select(kernels.ExpertBackends, spec, options.ExpertBackend)
+            : null;
+        Gemma4Loader loader = new(config, tensors, kernels, selection?.Chosen, options.MaxStepTokens, options.Progress);
+        return new Gemma4(kernels, config, loader.Load(), selection, options);
+    }
+
+    /// <summary>What an expert backend has to serve; null when the model has no experts.</summary>
+    public static ExpertLayerSpec? ExpertSpec(Gemma4Config config, DType weights) => config.Experts is { } experts
+        ? new ExpertLayerSpec(
+            experts.NumExperts, experts.TopKExperts, config.HiddenSize, experts.MoeIntermediateSize, config.HiddenActivation, weights)
+        : null;
+
+    /// <summary>Computes one step and advances its sequences.</summary>
+    /// <returns>[r, vocab] logits of the rows the batch asked for; valid until the next call.</returns>
+    public IBuffer Forward(ForwardBatch batch, KeyValueCache cache)
+    {
+        scratch.SetRows(batch.Tokens, batch.LogitCount);
+        batch.Upload();
+
+        IBuffer hidden = scratch.Hidden;
+        kernels.Embed(weights.EmbedTokens, batch.TokenIds, MathF.Sqrt(Config.HiddenSize), hidden);
+        Observer?.Observe(null, "embeds", hidden);
+        if (weights.PerLayerEmbeddings is { } perLayer) PerLayerInputs(perLayer, batch, hidden);
+        if (slidingFrequencies is not null) kernels.RotaryTable(batch.Positions, slidingFrequencies, scratch.SlidingCosSin!);
+        if (fullFrequencies is not null) kernels.RotaryTable(batch.Positions, fullFrequencies, scratch.FullCosSin!);
+
+        foreach (Gemma4LayerWeights layer in weights.Layers) DecoderLayer(layer, hidden, batch, cache);
+        batch.Advance();
+
+        kernels.GatherRows(hidden, batch.LogitRows, scratch.LogitHidden);
+        kernels.RmsNorm(scratch.LogitHidden, weights.Norm, Config.RmsNormEps, scratch.LogitHidden);
+        Observer?.Observe(null, "final_norm", scratch.LogitHidden);
+        kernels.Linear(weights.LmHead, scratch.LogitHidden, scratch.Logits);
+        Observer?.Observe(null, "lm_head_out", scratch.Logits);
+        if (Config.FinalLogitSoftcapping is { } cap) kernels.Softcap(scratch.Logits, cap);
+        Observer?.Observe(null, "logits", scratch.Logits);
+        return scratch.Logits;
+    }
+
+    /// <param name="hidden">[t, h] residual stream, updated in place</param>
+    private void DecoderLayer(Gemma4LayerWeights layer, IBuffer hidden, ForwardBatch batch, KeyValueCache cache)
+    {
+        int index = layer.Config.Index;
+        float eps = Config.RmsNormEps;
+
+        // attention block
+        kernels.RmsNorm(hidden, layer.InputLayerNorm, eps, scratch.Normed);
+        Attention(layer, scratch.Normed, batch, cache, scratch.Attended);
+        Observer?.Observe(index, "attn_out", scratch.Attended);
+        kernels.RmsNorm(scratch.Attended, layer.PostAttentionLayerNorm, eps, scratch.Attended);
+        kernels.Add(scratch.Attended, residual: hidden);
+
+        // feed-forward block: dense MLP and routed experts side by side, each with its own norms
+        kernels.RmsNorm(hidden, layer.PreFeedforwardLayerNorm, eps, scratch.Normed);
+        DenseMlp(layer, scratch.Normed, scratch.Dense);
+        Observer?.Observe(index, "mlp_out", scratch.Dense);
+        if (layer.Moe is { } moe)
+        {
+            kernels.RmsNorm(scratch.Dense, moe.PostFeedforwardLayerNorm1, eps, scratch.Dense);
+            Router(index, moe, hidden);
+            kernels.RmsNorm(hidden, moe.PreFeedforwardLayerNorm2, eps, scratch.Normed);
+            moe.Experts.Forward(scratch.Normed, scratch.TopKIds, scratch.TopKWeights, scratch.Routed);
+            Observer?.Observe(index, "experts_out", scratch.Routed);
+            kernels.RmsNorm(scratch.Routed, moe.PostFeedforwardLayerNorm2, eps, scratch.Routed);
+            kernels.Add(scratch.Routed, residual: scratch.Dense);
+        }
+        kernels.RmsNorm(scratch.Dense, layer.PostFeedforwardLayerNorm, eps, scratch.Dense);
+        kernels.Add(scratch.Dense, residual: hidden);
+
+        if (layer.PerLayerInput is { } perLayer) PerLayerInput(index, perLayer, hidden);
+        kernels.Scale(hidden, layer.LayerScalar); // the whole residual stream, trained per layer
+        Observer?.Observe(index, "out", hidden);
+    }
+
+    /// <summary>o_proj(softmax(q kᵀ) v), [t, h] → [t, h]. No scale: q_norm and k_norm carry it.</summary>
+    private void Attention(Gemma4LayerWeights layer, IBuffer x, ForwardBatch batch, KeyValueCache cache, IBuffer output)
+    {
+        Gemma4Layer geometry = layer.Config;
+        LayerScratch s = scratch.Layers[geometry.Index];
+        LayerCache layerCache = cache[geometry.CacheLayer];
+        IBuffer? cosSin = geometry.IsFull ? scratch.FullCosSin : scratch.SlidingCosSin;
+        bool rotates = (geometry.IsFull ? fullFrequencies : slidingFrequencies) is not null;
+
+        kernels.Linear(layer.QProj, x, s.Queries);
+        kernels.RmsNormHeads(s.Queries, layer.QNorm, geometry.HeadDim, Config.RmsNormEps);
+        if (rotates) kernels.Rotate(s.Queries, cosSin!, geometry.HeadDim);
+
+        if (layer.KProj is not null)
+        {
+            kernels.Linear(layer.KProj, x, s.Keys);
+            kernels.Linear(layer.VProj ?? layer.KProj, x, s.Values); // K = V: the raw projection, before k_norm and RoPE
+            kernels.RmsNormHeads(s.Keys, layer.KNorm, geometry.HeadDim, Config.RmsNormEps);
+            if (rotates) kernels.Rotate(s.Keys, cosSin!, geometry.HeadDim);
+            kernels.RmsNormHeads(s.Values, weight: null, geometry.HeadDim, Config.RmsNormEps);
+            kernels.StoreKeysValues(s.Keys, s.Values, batch.Slots[layerCache.Group], layerCache.Keys, layerCache.Values);
+        }
+
+        kernels.Attention(
+            s.Queries, layerCache.Keys, layerCache.Values, batch.Attention[layerCache.Group], geometry.HeadDim,
+            geometry.IsFull ? null : Config.SlidingWindow, s.Heads);
+        kernels.Linear(layer.OProj, s.Heads, output);
+    }
+
+    /// <summary>down(act(gate(x)) · up(x)), [t, h] → [t, h].</summary>
+    private void DenseMlp(Gemma4LayerWeights layer, IBuffer x, IBuffer output)
+    {
+        LayerScratch s = scratch.Layers[layer.Config.Index];
+        kernels.Linear(layer.GateProj, x, s.Gate);
+        kernels.Linear(layer.UpProj, x, s.Up);
+        kernels.GatedActivation(activation, s.Gate, s.Up, s.Gate);
+        kernels.Linear(layer.DownProj, s.Gate, output);
+    }
+
+    /// <summary>Chooses experts from the residual stream itself: norm without weight, router.scale · h^-0.5, logits, top k.</summary>
+    private void Router(int index, Gemma4MoeWeights moe, IBuffer hidden)
+    {
+        kernels.RmsNorm(hidden, moe.RouterScale, Config.RmsNormEps, scratch.Normed);
+        kernels.Linear(moe.RouterProj, scratch.Normed, scratch.RouterLogits);
+        Observer?.Observe(index, "router_logits", scratch.RouterLogits);
+        kernels.RouteTopK(scratch.RouterLogits, moe.PerExpertScale, scratch.TopKIds, scratch.TopKWeights);
+        Observer?.Observe(index, "topk_index", scratch.TopKIds);
+        Observer?.Observe(index, "topk_weight", scratch.TopKWeights);
+    }
+
+    /// <summary>(N(projection(x) · h^-0.5) + table[id] · d^0.5) · 2^-0.5, one part [t, d] per layer.</summary>
+    private void PerLayerInputs(Gemma4PerLayerEmbeddings perLayer, ForwardBatch batch, IBuffer embedded)
+    {
+        int d = Config.HiddenSizePerLayerInput;
+        kernels.Embed(perLayer.EmbedTokensPerLayer, batch.TokenIds, MathF.Sqrt(d), scratch.PerLayerTokens);
+        kernels.Linear(perLayer.PerLayerModelProjection, embedded, scratch.PerLayerInputs);
+        kernels.Scale(scratch.PerLayerInputs, MathF.Pow(Config.HiddenSize, -0.5f));
+        kernels.RmsNormHeads(scratch.PerLayerInputs, perLayer.PerLayerProjectionNorm, d, Config.RmsNormEps);
+        kernels.Add(scratch.PerLayerTokens, residual: scratch.PerLayerInputs);
+        kernels.Scale(scratch.PerLayerInputs, MathF.Pow(2, -0.5f));
+        Observer?.Observe(null, "per_layer_inputs", scratch.PerLayerInputs);
+    }
+
+    /// <summary>hidden += N(projection(act(gate(hidden)) · per-layer input)).</summary>
+    private void PerLayerInput(int index, Gemma4PerLayerInputWeights perLayer, IBuffer hidden)
+    {
+        kernels.Linear(perLayer.PerLayerInputGate, hidden, scratch.PerLayerGate);
+        kernels.GatedActivation(activation, scratch.PerLayerGate, scratch.PerLayerInput[index], scratch.PerLayerGate);
+        kernels.Linear(perLayer.PerLayerProjection, scratch.PerLayerGate, scratch.Normed);
+        kernels.RmsNorm(scratch.Normed, perLayer.PostPerLayerInputNorm, Config.RmsNormEps, scratch.Normed);
+        kernels.Add(scratch.Normed, residual: hidden);
+    }
+
+    public void Dispose() => scratch.Dispose();
+
+    private static DType ExpertDType(TensorSource tensors)
+        => (tensors.Find("layers.0.experts.gate_up_proj") ?? tensors.Find("layers.0.experts.0.gate_proj.weight"))?.DType ?? DType.BF16;
+}
+
+/// <summary>Choices made when a model is loaded.</summary>
+public sealed record Gemma4Options
+{
+    /// <summary>Most tokens of one step; a longer prompt is computed in several.</summary>
+    public int MaxStepTokens { get; init; } = 512;
+
+    /// <summary>Most rows of one step that get logits.</summary>
+    public int MaxLogitRows { get; init; } = 1;
+
+    /// <summary>Name of an expert backend to force; null lets the device choose.</summary>
+    public string? ExpertBackend { get; init; }
+
+    /// <summary>Told (layers loaded, layers in all).</summary>
+    public Action<int, int>? Progress { get; init; }
+}

@@ -1,0 +1,117 @@
+using Lapidary.Checkpoints;
+using Lapidary.Experts;
+
+namespace Lapidary.Models;
+
+/// <summary>Binds the tensors of a checkpoint to the layers of the configuration. Every tensor is accounted for.</summary>
+internal sealed class Gemma4Loader(
+    Gemma4Config config, TensorSource tensors, IKernels kernels, IExpertBackend? expertBackend, int maxStepTokens,
+    Action<int, int>? progress)
+{
+    private readonly int hidden = config.HiddenSize;
+
+    public Gemma4Weights Load()
+    {
+        StoredTensor embedding = tensors.Require("embed_tokens.weight", config.VocabSize, hidden);
+        List<Gemma4LayerWeights> layers = [];
+        foreach (Gemma4Layer layer in config.Layers)
+        {
+            layers.Add(LoadLayer(layer));
+            progress?.Invoke(layers.Count, config.Layers.Count);
+        }
+        Gemma4Weights weights = new(
+            kernels.LoadEmbedding(embedding), kernels.LoadLinear(Head(embedding)), Vector("norm.weight", hidden), layers,
+            LoadPerLayerEmbeddings());
+        if (tensors.Unused() is { Count: > 0 } unused)
+            throw new CheckpointException(
+                $"{unused.Count} tensors belong to no part of this model, e.g. \"{unused[0]}\"; config.json and the weights are probably of different models");
+        return weights;
+    }
+
+    private StoredTensor Head(StoredTensor embedding)
+    {
+        if (!config.TieWordEmbeddings) return tensors.Require("lm_head.weight", config.VocabSize, hidden);
+        tensors.Ignore("lm_head.weight"); // some checkpoints hold a duplicate of the tied head
+        return embedding;
+    }
+
+    private Gemma4LayerWeights LoadLayer(Gemma4Layer layer)
+    {
+        string p = $"layers.{layer.Index}.", attention = $"{p}self_attn.";
+        int queries = config.NumAttentionHeads * layer.HeadDim, keys = layer.KeyValueHeads * layer.HeadDim;
+        bool shared = layer.SharesKeyValues;
+        if (shared)
+            foreach (string unused in (string[])["k_proj.weight", "v_proj.weight", "k_norm.weight"]) tensors.Ignore(attention + unused);
+
+        return new Gemma4LayerWeights
+        {
+            Config = layer,
+            LayerScalar = tensors.Require($"{p}layer_scalar", 1).ToSingle(),
+            InputLayerNorm = Vector($"{p}input_layernorm.weight", hidden),
+            QProj = Linear($"{attention}q_proj.weight", queries, hidden),
+            KProj = shared ? null : Linear($"{attention}k_proj.weight", keys, hidden),
+            VProj = shared || layer.KeyIsValue ? null : Linear($"{attention}v_proj.weight", keys, hidden),
+            OProj = Linear($"{attention}o_proj.weight", hidden, queries),
+            QNorm = Vector($"{attention}q_norm.weight", layer.HeadDim),
+            KNorm = shared ? null : Vector($"{attention}k_norm.weight", layer.HeadDim),
+            PostAttentionLayerNorm = Vector($"{p}post_attention_layernorm.weight", hidden),
+            PreFeedforwardLayerNorm = Vector($"{p}pre_feedforward_layernorm.weight", hidden),
+            GateProj = Linear($"{p}mlp.gate_proj.weight", layer.IntermediateSize, hidden),
+            UpProj = Linear($"{p}mlp.up_proj.weight", layer.IntermediateSize, hidden),
+            DownProj = Linear($"{p}mlp.down_proj.weight", hidden, layer.IntermediateSize),
+            PostFeedforwardLayerNorm = Vector($"{p}post_feedforward_layernorm.weight", hidden),
+            Moe = LoadMoe(p),
+            PerLayerInput = LoadPerLayerInput(p),
+        };
+    }
+
+    private Gemma4MoeWeights? LoadMoe(string p)
+    {
+        if (config.Experts is not { } experts || expertBackend is null) return null;
+        ExpertWeights weights = Experts($"{p}experts.", experts);
+        ExpertLayerSpec spec = Gemma4.ExpertSpec(config, weights.Gate[0].DType)!;
+        return new Gemma4MoeWeights(
+            kernels.LoadVector(tensors.Require($"{p}router.scale", hidden), MathF.Pow(hidden, -0.5f)),
+            Linear($"{p}router.proj.weight", experts.NumExperts, hidden),
+            Vector($"{p}router.per_expert_scale", experts.NumExperts),
+            expertBackend.Create(spec, weights, maxStepTokens),
+            Vector($"{p}post_feedforward_layernorm_1.weight", hidden),
+            Vector($"{p}pre_feedforward_layernorm_2.weight", hidden),
+            Vector($"{p}post_feedforward_layernorm_2.weight", hidden));
+    }
+
+    /// <summary>Fused [e, 2i, h] and [e, h, i], or one matrix per expert and projection.</summary>
+    private ExpertWeights Experts(string p, Gemma4Experts experts)
+    {
+        int count = experts.NumExperts, width = experts.MoeIntermediateSize;
+        if (!tensors.Contains($"{p}0.gate_proj.weight"))
+            return ExpertWeights.FromFused(
+                tensors.Require($"{p}gate_up_proj", count, 2 * width, hidden), tensors.Require($"{p}down_proj", count, hidden, width));
+        return new ExpertWeights(
+            [.. Enumerable.Range(0, count).Select(e => tensors.Require($"{p}{e}.gate_proj.weight", width, hidden))],
+            [.. Enumerable.Range(0, count).Select(e => tensors.Require($"{p}{e}.up_proj.weight", width, hidden))],
+            [.. Enumerable.Range(0, count).Select(e => tensors.Require($"{p}{e}.down_proj.weight", hidden, width))]);
+    }
+
+    private Gemma4PerLayerInputWeights? LoadPerLayerInput(string p)
+    {
+        int d = config.HiddenSizePerLayerInput;
+        return d == 0 ? null : new Gemma4PerLayerInputWeights(
+            Linear($"{p}per_layer_input_gate.weight", d, hidden),
+            Linear($"{p}per_layer_projection.weight", hidden, d),
+            Vector($"{p}post_per_layer_input_norm.weight", hidden));
+    }
+
+    private Gemma4PerLayerEmbeddings? LoadPerLayerEmbeddings()
+    {
+        int d = config.HiddenSizePerLayerInput, all = config.Layers.Count * d;
+        return d == 0 ? null : new Gemma4PerLayerEmbeddings(
+            kernels.LoadEmbedding(tensors.Require("embed_tokens_per_layer.weight", config.VocabSizePerLayerInput, all)),
+            Linear("per_layer_model_projection.weight", all, hidden),
+            Vector("per_layer_projection_norm.weight", d));
+    }
+
+    private ILinear Linear(string name, int rows, int columns) => kernels.LoadLinear(tensors.Require(name, rows, columns));
+
+    private IBuffer Vector(string name, int length) => kernels.LoadVector(tensors.Require(name, length));
+}
