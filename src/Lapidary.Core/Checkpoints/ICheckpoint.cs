@@ -10,4 +10,7 @@ public interface ICheckpoint : IDisposable
 
     /// <summary>The tensor of that name, or null when there is none.</summary>
     StoredTensor? Find(string name);
+
+    /// <summary>The file that holds the tensor of that name, for messages; <see cref="Location"/> when there is none.</summary>
+    string LocationOf(string name) => Location;
 }

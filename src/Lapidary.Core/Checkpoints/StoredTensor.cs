@@ -1,8 +1,11 @@
+using System.Runtime.InteropServices;
+
 namespace Lapidary.Checkpoints;
 
 /// <summary>
 /// A tensor as stored: name, dtype, shape, and where its bytes lie in memory (usually memory-mapped, never copied).
 /// Row-major, little-endian, as in safetensors. Valid while the checkpoint that made it is open.
+/// The address is aligned only as the file is: read elements with unaligned loads.
 /// </summary>
 public sealed class StoredTensor
 {
@@ -18,8 +21,13 @@ public sealed class StoredTensor
         Address = address;
         this.owner = owner;
         long elements = 1;
-        foreach (long extent in shape) elements = checked(elements * extent);
+        for (int axis = 0; axis < shape.Count; axis++)
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(shape[axis], nameof(shape));
+            elements = checked(elements * shape[axis]);
+        }
         ElementCount = elements;
+        ByteLength = checked(elements * dtype.Size());
     }
 
     public string Name { get; }
@@ -29,14 +37,16 @@ public sealed class StoredTensor
     /// <summary>Address of the first byte.</summary>
     public nint Address { get; }
     public long ElementCount { get; }
-    public long ByteLength => ElementCount * DType.Size();
+    public long ByteLength { get; }
 
-    /// <summary>A copy of part of the bytes as a span; the range is checked.</summary>
+    /// <summary>Part of the bytes, not copied; the range is checked.</summary>
+    /// <exception cref="ObjectDisposedException">The checkpoint's mapped file is closed.</exception>
     public unsafe ReadOnlySpan<byte> Bytes(long offset, int length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfNegative(length);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset + length, ByteLength);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, ByteLength - length);
+        ObjectDisposedException.ThrowIf(owner is SafeHandle { IsClosed: true }, typeof(ICheckpoint));
         return new ReadOnlySpan<byte>((byte*)Address + offset, length);
     }
 
@@ -46,10 +56,8 @@ public sealed class StoredTensor
         get
         {
             ArgumentOutOfRangeException.ThrowIfNegative(index);
-            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Shape[0]);
-            long[] shape = [.. Shape.Skip(1)];
-            long stride = ByteLength / Shape[0];
-            return new StoredTensor($"{Name}[{index}]", DType, shape, Address + (nint)(index * stride), owner);
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, FirstExtent);
+            return Slice($"{Name}[{index}]", [.. Shape.Skip(1)], index);
         }
     }
 
@@ -58,14 +66,20 @@ public sealed class StoredTensor
     {
         ArgumentOutOfRangeException.ThrowIfNegative(first);
         ArgumentOutOfRangeException.ThrowIfNegative(count);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(first + count, Shape[0]);
-        long[] shape = [count, .. Shape.Skip(1)];
-        long stride = ByteLength / Shape[0];
-        return new StoredTensor($"{Name}[{first}:{first + count}]", DType, shape, Address + (nint)(first * stride), owner);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(first, FirstExtent - count);
+        return Slice($"{Name}[{first}:{first + count}]", [count, .. Shape.Skip(1)], first);
     }
 
     /// <summary>The same elements as a matrix of one row, [1, n].</summary>
     public StoredTensor AsRow() => new(Name, DType, [1, ElementCount], Address, owner);
 
     public string ShapeText => $"[{string.Join(", ", Shape)}]";
+
+    private long FirstExtent => Shape.Count > 0 ? Shape[0] : throw new InvalidOperationException($"{Name} is a scalar and has no rows");
+
+    private StoredTensor Slice(string name, long[] shape, long firstRow)
+    {
+        long stride = FirstExtent == 0 ? 0 : ByteLength / FirstExtent;
+        return new StoredTensor(name, DType, shape, Address + (nint)(firstRow * stride), owner);
+    }
 }

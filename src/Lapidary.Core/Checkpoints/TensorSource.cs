@@ -1,0 +1,63 @@
+namespace Lapidary.Checkpoints;
+
+/// <summary>
+/// The text model's weights by their short names ("layers.3.router.scale"), with shape and dtype checked, and a record
+/// of what was asked for. For one loader on one thread.
+/// </summary>
+public sealed class TensorSource
+{
+    private readonly ICheckpoint checkpoint;
+    private readonly HashSet<string> accounted = new(StringComparer.Ordinal);
+
+    /// <exception cref="CheckpointException">The checkpoint has no text model, or more than one.</exception>
+    public TensorSource(ICheckpoint checkpoint)
+    {
+        this.checkpoint = checkpoint;
+        Prefix = WeightNames.TextPrefix(checkpoint);
+    }
+
+    /// <summary>What full names have before the short name, e.g. "model.language_model.".</summary>
+    public string Prefix { get; }
+
+    /// <summary>The weight of that short name and exactly that shape, in F32, F16 or BF16.</summary>
+    /// <exception cref="CheckpointException">It is missing or has another shape or dtype.</exception>
+    public StoredTensor Require(string name, params ReadOnlySpan<long> shape)
+    {
+        if (Optional(name, shape) is { } tensor) return tensor;
+        string fullName = WeightNames.Resolve(Prefix, name);
+        string parent = fullName[..(fullName.LastIndexOf('.') + 1)];
+        string[] siblings = [.. checkpoint.Names.Where(other => other.StartsWith(parent, StringComparison.Ordinal))];
+        string nearby = siblings.Length == 0 ? $"nothing under \"{parent}\" is present" : $"beside it: {MessageText.Some(siblings, 4)}";
+        throw new CheckpointException($"{checkpoint.Location}: tensor \"{fullName}\" is missing, expected shape {Text(shape)} ({nearby}); "
+            + "the checkpoint may be partly downloaded, or config.json may describe another model");
+    }
+
+    /// <summary>As <see cref="Require"/>, but null when there is no tensor of that name.</summary>
+    /// <exception cref="CheckpointException">It is there but has another shape or dtype.</exception>
+    public StoredTensor? Optional(string name, params ReadOnlySpan<long> shape)
+    {
+        string fullName = WeightNames.Resolve(Prefix, name);
+        accounted.Add(fullName);
+        if (checkpoint.Find(fullName) is not { } tensor) return null;
+        if (!shape.SequenceEqual([.. tensor.Shape]))
+        {
+            throw new CheckpointException($"{checkpoint.LocationOf(fullName)}: tensor \"{fullName}\" has shape {tensor.ShapeText}, expected {Text(shape)}; "
+                + "config.json and the weights are probably of different models");
+        }
+        if (tensor.DType is not (DType.F32 or DType.F16 or DType.BF16))
+        {
+            throw new CheckpointException($"{checkpoint.LocationOf(fullName)}: tensor \"{fullName}\" has dtype {tensor.DType}, "
+                + "expected F32, F16 or BF16; the checkpoint is probably quantised in a way that is not supported");
+        }
+        return tensor;
+    }
+
+    /// <summary>Notes a weight that may be present but is not used, e.g. k_proj of a layer that shares its keys.</summary>
+    public void Ignore(string name) => accounted.Add(WeightNames.Resolve(Prefix, name));
+
+    /// <summary>Full names, sorted, that were neither asked for nor ignored and belong to no vision or audio tower.</summary>
+    public IReadOnlyList<string> Unused() =>
+        [.. checkpoint.Names.Where(name => !accounted.Contains(name) && !WeightNames.IsTower(name)).Order(StringComparer.Ordinal)];
+
+    private static string Text(ReadOnlySpan<long> shape) => $"[{string.Join(", ", shape.ToArray())}]";
+}
