@@ -42,6 +42,7 @@ public abstract class Activation
         where TActivation : struct, IActivation<TActivation> => new Closed<TActivation>(activation);
 
     public override string ToString() => Name;
+    public static Activation FromHuggingFace(string name) => name switch { "gelu" => Of<TGelu>(), "gelu_pytorch_tanh" => Of<TTanh>(), "silu" => Of<TSilu>(), _ => throw new ConfigException("unknown") };
 
     private sealed class Closed<TActivation>(TActivation activation) : Activation
         where TActivation : struct, IActivation<TActivation>

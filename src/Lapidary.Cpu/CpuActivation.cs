@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace Lapidary.Cpu;
 
 /// <summary>An activation closed over its type at load, so that the kernel loop holds its formula and no switch.</summary>

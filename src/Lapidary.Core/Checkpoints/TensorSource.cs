@@ -52,6 +52,9 @@ public sealed class TensorSource
         return tensor;
     }
 
+    /// <summary>The tensor of that short name as it is, unchecked and not noted; null when there is none.</summary>
+    public StoredTensor? Find(string name) => checkpoint.Find(WeightNames.Resolve(Prefix, name));
+
     /// <summary>Notes a weight that may be present but is not used, e.g. k_proj of a layer that shares its keys.</summary>
     public void Ignore(string name) => accounted.Add(WeightNames.Resolve(Prefix, name));
 

@@ -46,7 +46,7 @@ internal sealed class Gemma4Loader(
         return new Gemma4LayerWeights
         {
             Config = layer,
-            LayerScalar = tensors.Require($"{p}layer_scalar", 1).ToSingle(),
+            LayerScalar = tensors.Require($"{p}layer_scalar", 1).ToSingles()[0],
             InputLayerNorm = Vector($"{p}input_layernorm.weight", hidden),
             QProj = Linear($"{attention}q_proj.weight", queries, hidden),
             KProj = shared ? null : Linear($"{attention}k_proj.weight", keys, hidden),
@@ -84,7 +84,7 @@ internal sealed class Gemma4Loader(
     private ExpertWeights Experts(string p, Gemma4Experts experts)
     {
         int count = experts.NumExperts, width = experts.MoeIntermediateSize;
-        if (!tensors.Contains($"{p}0.gate_proj.weight"))
+        if (tensors.Find($"{p}0.gate_proj.weight") is null)
             return ExpertWeights.FromFused(
                 tensors.Require($"{p}gate_up_proj", count, 2 * width, hidden), tensors.Require($"{p}down_proj", count, hidden, width));
         return new ExpertWeights(

@@ -1,4 +1,3 @@
-using Lapidary.Checkpoints;
 using Lapidary.Experts;
 
 namespace Lapidary.Models;

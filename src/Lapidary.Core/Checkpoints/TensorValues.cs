@@ -1,0 +1,41 @@
+using System.Buffers.Binary;
+
+namespace Lapidary.Checkpoints;
+
+/// <summary>Small stored tensors as managed arrays: goldens, scalars, tests. Not for weights.</summary>
+public static class TensorValues
+{
+    /// <summary>All elements of a floating tensor, widened or rounded to float32.</summary>
+    public static float[] ToSingles(this StoredTensor tensor)
+    {
+        var values = new float[tensor.ElementCount];
+        ReadOnlySpan<byte> bytes = tensor.Bytes(0, checked((int)tensor.ByteLength));
+        for (int i = 0; i < values.Length; i++)
+            values[i] = tensor.DType switch
+            {
+                DType.F32 => BinaryPrimitives.ReadSingleLittleEndian(bytes[(4 * i)..]),
+                DType.F16 => (float)BinaryPrimitives.ReadHalfLittleEndian(bytes[(2 * i)..]),
+                DType.BF16 => BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(bytes[(2 * i)..]) << 16),
+                DType.F64 => (float)BinaryPrimitives.ReadDoubleLittleEndian(bytes[(8 * i)..]),
+                _ => throw new CheckpointException($"tensor \"{tensor.Name}\" is {tensor.DType}, expected a floating type"),
+            };
+        return values;
+    }
+
+    /// <summary>All elements of an integer tensor that fit 32 bits.</summary>
+    public static int[] ToInt32s(this StoredTensor tensor)
+    {
+        var values = new int[tensor.ElementCount];
+        ReadOnlySpan<byte> bytes = tensor.Bytes(0, checked((int)tensor.ByteLength));
+        for (int i = 0; i < values.Length; i++)
+            values[i] = tensor.DType switch
+            {
+                DType.I32 => BinaryPrimitives.ReadInt32LittleEndian(bytes[(4 * i)..]),
+                DType.I64 => BinaryPrimitives.ReadInt64LittleEndian(bytes[(8 * i)..]) is >= int.MinValue and <= int.MaxValue and var value
+                    ? (int)value
+                    : throw new CheckpointException($"tensor \"{tensor.Name}\" element {i} does not fit 32 bits"),
+                _ => throw new CheckpointException($"tensor \"{tensor.Name}\" is {tensor.DType}, expected I32 or I64"),
+            };
+        return values;
+    }
+}

@@ -1,0 +1,62 @@
+using Lapidary.Checkpoints;
+using Lapidary.Experts;
+
+namespace Lapidary;
+
+/// <summary>Kernels that pass every call on; a base for devices that change or watch some of them.</summary>
+public abstract class ForwardingKernels(IKernels inner) : IKernels
+{
+    protected IKernels Inner { get; } = inner;
+
+    public virtual string Description => Inner.Description;
+    public virtual IReadOnlyList<IExpertBackend> ExpertBackends => Inner.ExpertBackends;
+    public virtual IBuffer Allocate(DType dtype, int rows, int columns) => Inner.Allocate(dtype, rows, columns);
+    public virtual void Write(IBuffer destination, ReadOnlySpan<int> source) => Inner.Write(destination, source);
+    public virtual void Read(IBuffer source, Span<float> destination) => Inner.Read(source, destination);
+    public virtual void Read(IBuffer source, Span<int> destination) => Inner.Read(source, destination);
+    public virtual ILinear LoadLinear(params ReadOnlySpan<StoredTensor> weights) => Inner.LoadLinear(weights);
+    public virtual IEmbedding LoadEmbedding(StoredTensor weight) => Inner.LoadEmbedding(weight);
+    public virtual IBuffer LoadVector(StoredTensor weight, float factor = 1) => Inner.LoadVector(weight, factor);
+    public virtual IBuffer LoadVector(ReadOnlySpan<float> values) => Inner.LoadVector(values);
+    public virtual IGatedActivation LoadActivation(Activation activation) => Inner.LoadActivation(activation);
+
+    public virtual void Embed(IEmbedding table, IBuffer ids, float scale, IBuffer output)
+        => Inner.Embed(table, ids, scale, output);
+
+    public virtual void RmsNorm(IBuffer x, IBuffer? weight, float eps, IBuffer output)
+        => Inner.RmsNorm(x, weight, eps, output);
+
+    public virtual void RmsNormHeads(IBuffer x, IBuffer? weight, int headDim, float eps)
+        => Inner.RmsNormHeads(x, weight, headDim, eps);
+
+    public virtual void RotaryTable(IBuffer positions, IBuffer inverseFrequencies, IBuffer cosSin)
+        => Inner.RotaryTable(positions, inverseFrequencies, cosSin);
+
+    public virtual void Rotate(IBuffer x, IBuffer cosSin, int headDim) => Inner.Rotate(x, cosSin, headDim);
+
+    public virtual void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IBuffer keyCache, IBuffer valueCache)
+        => Inner.StoreKeysValues(keys, values, slots, keyCache, valueCache);
+
+    public virtual void Attention(
+        IBuffer queries, IBuffer keyCache, IBuffer valueCache, AttentionBatch batch, int headDim, int? window, IBuffer output)
+        => Inner.Attention(queries, keyCache, valueCache, batch, headDim, window, output);
+
+    public virtual void Linear(ILinear weight, IBuffer x, IBuffer output) => Inner.Linear(weight, x, output);
+
+    public virtual void GatedActivation(IGatedActivation activation, IBuffer gate, IBuffer up, IBuffer output)
+        => Inner.GatedActivation(activation, gate, up, output);
+
+    public virtual void RouteTopK(IBuffer logits, IBuffer perExpertScale, IBuffer ids, IBuffer weights)
+        => Inner.RouteTopK(logits, perExpertScale, ids, weights);
+
+    public virtual void Add(IBuffer x, IBuffer residual) => Inner.Add(x, residual);
+    public virtual void Scale(IBuffer x, float factor) => Inner.Scale(x, factor);
+    public virtual void Softcap(IBuffer x, float cap) => Inner.Softcap(x, cap);
+    public virtual void GatherRows(IBuffer x, IBuffer rows, IBuffer output) => Inner.GatherRows(x, rows, output);
+
+    public void Dispose()
+    {
+        Inner.Dispose();
+        GC.SuppressFinalize(this);
+    }
+}

@@ -1,0 +1,101 @@
+using Lapidary.Checkpoints;
+using Lapidary.Models;
+
+namespace Lapidary.Verification;
+
+/// <summary>Collects the observed tensors of a prompt over its steps and compares each with its golden.</summary>
+internal sealed class ParityComparison(IKernels kernels) : ITensorObserver
+{
+    private readonly List<ParityRow> rows = [];
+    private readonly Dictionary<(int? Layer, string Name), List<float>> observed = [];
+    private readonly List<(int? Layer, string Name)> order = [];
+    private GoldenPrompt? prompt;
+    private int layers;
+
+    public IReadOnlyList<ParityRow> Rows => rows;
+    public int ArgmaxAgreed { get; private set; }
+    public int Positions { get; private set; }
+
+    public void Begin(GoldenPrompt golden, int layerCount)
+    {
+        prompt = golden;
+        layers = layerCount;
+        observed.Clear();
+        order.Clear();
+    }
+
+    public void Observe(int? layer, string name, IBuffer tensor)
+    {
+        if (prompt!.Find(layer, name, layers) is null) return;
+        if (!observed.TryGetValue((layer, name), out List<float>? values))
+        {
+            observed[(layer, name)] = values = [];
+            order.Add((layer, name));
+        }
+        int count = tensor.Rows * tensor.Columns;
+        if (tensor.DType == DType.F32)
+        {
+            var step = new float[count];
+            kernels.Read(tensor, step);
+            values.AddRange(step);
+        }
+        else
+        {
+            var step = new int[count];
+            kernels.Read(tensor, step);
+            values.AddRange(step.Select(i => (float)i)); // ids are far below 2^24
+        }
+    }
+
+    public void End()
+    {
+        foreach ((int? layer, string name) in order)
+        {
+            (string label, StoredTensor golden) = prompt!.Find(layer, name, layers)!.Value;
+            float[] expected = golden.DType is DType.I32 or DType.I64 ? [.. golden.ToInt32s().Select(i => (float)i)] : golden.ToSingles();
+            float[] actual = [.. observed[(layer, name)]];
+            rows.Add(Row(label, name, actual, expected));
+            if (name == "logits") CountArgmax(actual, expected, (int)golden.Shape[^1]);
+        }
+    }
+
+    public void Greedy(GoldenPrompt golden, int[] tokens, float[] logits, float[] expected)
+    {
+        if (expected.Length > 0) rows.Add(Row($"{golden.Name}.greedy_logits", "greedy_logits", logits, expected));
+        rows.Add(Row($"{golden.Name}.greedy_tokens", "greedy_tokens", [.. tokens.Select(t => (float)t)], [.. golden.Greedy.Select(t => (float)t)]));
+        ArgmaxAgreed += tokens.Zip(golden.Greedy).Count(pair => pair.First == pair.Second);
+        Positions += tokens.Length;
+    }
+
+    /// <summary>The last row of a step's logits.</summary>
+    public void LastRow(IBuffer logits, float[] destination)
+    {
+        var all = new float[logits.Rows * logits.Columns];
+        kernels.Read(logits, all);
+        all.AsSpan(all.Length - destination.Length).CopyTo(destination);
+    }
+
+    private void CountArgmax(float[] actual, float[] expected, int vocab)
+    {
+        for (int start = 0; start + vocab <= Math.Min(actual.Length, expected.Length); start += vocab)
+        {
+            Positions++;
+            if (Parity.ArgMax(actual.AsSpan(start, vocab)) == Parity.ArgMax(expected.AsSpan(start, vocab))) ArgmaxAgreed++;
+        }
+    }
+
+    private static ParityRow Row(string label, string name, float[] actual, float[] expected)
+    {
+        double tolerance = ParityTolerances.For(name), max = 0, sum = 0;
+        bool ok = actual.Length == expected.Length && actual.Length > 0;
+        for (int i = 0; ok && i < actual.Length || i < Math.Min(actual.Length, expected.Length); i++)
+        {
+            double difference = Math.Abs((double)actual[i] - expected[i]);
+            if (double.IsNaN(difference)) difference = double.PositiveInfinity;
+            max = Math.Max(max, difference);
+            sum += difference;
+            if (difference > tolerance * Math.Max(1, Math.Abs(expected[i]))) ok = false;
+        }
+        return new ParityRow(label, max, sum / Math.Max(1, expected.Length), tolerance, ok);
+    }
+}
