@@ -58,10 +58,10 @@ internal static class ParityCommand
         if (!quiet && report.Rows.Count > 0)
         {
             int width = Math.Max(20, report.Rows.Max(r => r.Tensor.Length));
-            Console.WriteLine($"{"tensor".PadRight(width)}  {"max abs",9}  {"mean abs",9}  {"tol",-6}  ");
+            Console.WriteLine($"{"tensor".PadRight(width)}  {"max abs",9}  {"mean abs",9}  {"scaled",9}  {"tol",-6}  ");
             foreach (ParityRow row in report.Rows)
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                    $"{row.Tensor.PadRight(width)}  {row.MaxAbs,9:0.0e+00}  {row.MeanAbs,9:0.0e+00}  {row.Tolerance,-6:0e+0}  {(row.Ok ? "OK" : "FAIL")}"));
+                    $"{row.Tensor.PadRight(width)}  {row.MaxAbs,9:0.0e+00}  {row.MeanAbs,9:0.0e+00}  {row.Scaled,9:0.0e+00}  {row.Tolerance,-6:0e+0}  {(row.Ok ? "OK" : "FAIL")}"));
         }
         if (report.Problem is { } problem) Console.WriteLine($"{name}: FAIL {problem.ReplaceLineEndings(" ")}");
         else Console.WriteLine($"{name}: {(report.Ok ? "OK" : "FAIL")} {report.Rows.Count(r => r.Ok)}/{report.Rows.Count} tensors, argmax {report.ArgmaxAgreed}/{report.Positions}");

@@ -17,7 +17,7 @@ public sealed record Fault(string Name, string Description)
         new("swap-halves", "gate and up halves of the experts (of the dense MLP without experts) exchanged"),
         new("one-plus-norm", "norms multiply by 1 + weight"),
         new("no-vnorm", "values are not normalised"),
-        new("drop-expert", "each layer's most used expert contributes nothing"),
+        new("drop-expert", "expert 0 of every layer contributes nothing"),
     ];
 
     /// <exception cref="RequestException">No fault of that name; the message lists the known ones.</exception>

@@ -54,15 +54,15 @@ internal sealed class ParityComparison(IKernels kernels) : ITensorObserver
             (string label, StoredTensor golden) = prompt!.Find(layer, name, layers)!.Value;
             float[] expected = golden.DType is DType.I32 or DType.I64 ? [.. golden.ToInt32s().Select(i => (float)i)] : golden.ToSingles();
             float[] actual = [.. observed[(layer, name)]];
-            rows.Add(Row(label, name, actual, expected));
+            rows.Add(Row(label, name, actual, expected, (int)golden.Shape[^1]));
             if (name == "logits") CountArgmax(actual, expected, (int)golden.Shape[^1]);
         }
     }
 
     public void Greedy(GoldenPrompt golden, int[] tokens, float[] logits, float[] expected)
     {
-        if (expected.Length > 0) rows.Add(Row($"{golden.Name}.greedy_logits", "greedy_logits", logits, expected));
-        rows.Add(Row($"{golden.Name}.greedy_tokens", "greedy_tokens", [.. tokens.Select(t => (float)t)], [.. golden.Greedy.Select(t => (float)t)]));
+        if (expected.Length > 0) rows.Add(Row($"{golden.Name}.greedy_logits", "greedy_logits", logits, expected, (int)golden.GreedyLogits!.Shape[^1]));
+        rows.Add(Row($"{golden.Name}.greedy_tokens", "greedy_tokens", [.. tokens.Select(t => (float)t)], [.. golden.Greedy.Select(t => (float)t)], golden.Greedy.Length));
         ArgmaxAgreed += tokens.Zip(golden.Greedy).Count(pair => pair.First == pair.Second);
         Positions += tokens.Length;
     }
@@ -84,18 +84,25 @@ internal sealed class ParityComparison(IKernels kernels) : ITensorObserver
         }
     }
 
-    private static ParityRow Row(string label, string name, float[] actual, float[] expected)
+    /// <param name="width">Elements of a row; each row sets its own scale.</param>
+    private static ParityRow Row(string label, string name, float[] actual, float[] expected, int width)
     {
-        double tolerance = ParityTolerances.For(name), max = 0, sum = 0;
-        bool ok = actual.Length == expected.Length && actual.Length > 0;
-        for (int i = 0; ok && i < actual.Length || i < Math.Min(actual.Length, expected.Length); i++)
+        double tolerance = ParityTolerances.For(name), max = 0, sum = 0, worst = 0;
+        if (actual.Length != expected.Length || actual.Length == 0) return new ParityRow(label, double.PositiveInfinity, double.PositiveInfinity, tolerance, double.PositiveInfinity);
+        for (int start = 0; start < expected.Length; start += width)
         {
-            double difference = Math.Abs((double)actual[i] - expected[i]);
-            if (double.IsNaN(difference)) difference = double.PositiveInfinity;
-            max = Math.Max(max, difference);
-            sum += difference;
-            if (difference > tolerance * Math.Max(1, Math.Abs(expected[i]))) ok = false;
+            double scale = 1, rowMax = 0;
+            for (int i = start; i < start + width; i++)
+            {
+                double difference = Math.Abs((double)actual[i] - expected[i]);
+                if (double.IsNaN(difference)) difference = double.PositiveInfinity;
+                scale = Math.Max(scale, Math.Abs(expected[i]));
+                rowMax = Math.Max(rowMax, difference);
+                sum += difference;
+            }
+            max = Math.Max(max, rowMax);
+            worst = Math.Max(worst, rowMax / scale);
         }
-        return new ParityRow(label, max, sum / Math.Max(1, expected.Length), tolerance, ok);
+        return new ParityRow(label, max, sum / expected.Length, tolerance, worst);
     }
 }

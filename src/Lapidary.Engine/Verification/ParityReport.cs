@@ -4,9 +4,12 @@ namespace Lapidary.Verification;
 /// <param name="Tensor">Name in the golden file, without the ".f32" of twins.</param>
 /// <param name="MaxAbs">Largest absolute difference.</param>
 /// <param name="MeanAbs">Mean absolute difference.</param>
-/// <param name="Tolerance">Bound for |difference| / max(1, |expected|), or 0 where values must be equal.</param>
-/// <param name="Ok">Every element is within the bound.</param>
-public sealed record ParityRow(string Tensor, double MaxAbs, double MeanAbs, double Tolerance, bool Ok);
+/// <param name="Tolerance">Bound for <paramref name="Scaled"/>, or 0 where values must be equal.</param>
+/// <param name="Scaled">Largest of |difference| / max(1, largest |expected| of the row).</param>
+public sealed record ParityRow(string Tensor, double MaxAbs, double MeanAbs, double Tolerance, double Scaled)
+{
+    public bool Ok => Scaled <= Tolerance;
+}
 
 /// <summary>A folder's whole comparison.</summary>
 /// <param name="Folder">Where the goldens lie.</param>
