@@ -14,11 +14,10 @@ internal static class SafetensorsLayout
         string previous = "";
         foreach (HeaderEntry entry in entries)
         {
-            string shown = MessageText.Quote(entry.Name);
-            if (entry.Begin < covered) throw new CheckpointException($"tensors {previous} and {shown} overlap at byte {entry.Begin} of the data");
-            if (entry.Begin > covered) throw new CheckpointException($"bytes {covered} to {entry.Begin} of the data, before tensor {shown}, belong to no tensor");
+            if (entry.Begin < covered) throw new CheckpointException($"tensors {MessageText.Quote(previous)} and {MessageText.Quote(entry.Name)} overlap at byte {entry.Begin} of the data");
+            if (entry.Begin > covered) throw new CheckpointException($"bytes {covered} to {entry.Begin} of the data, before tensor {MessageText.Quote(entry.Name)}, belong to no tensor");
             covered = entry.End;
-            previous = shown;
+            previous = entry.Name;
         }
         if (covered < dataLength) throw new CheckpointException($"the last {dataLength - covered} bytes of the file belong to no tensor");
     }

@@ -64,13 +64,12 @@ public sealed class ShardedCheckpoint : ICheckpoint
         {
             foreach (string name in shards[index].Names)
             {
-                string shown = MessageText.Quote(name);
                 if (shardOf.TryGetValue(name, out SafetensorsFile? other))
-                    throw new CheckpointException($"{indexPath}: tensor {shown} is in two shards, {Path.GetFileName(other.Location)} and {files[index]}");
+                    throw new CheckpointException($"{indexPath}: tensor {MessageText.Quote(name)} is in two shards, {Path.GetFileName(other.Location)} and {files[index]}");
                 if (!map.TryGetValue(name, out string? expected))
-                    throw new CheckpointException($"{indexPath}: tensor {shown} is in {files[index]} but not in weight_map; index and shards are of different versions");
+                    throw new CheckpointException($"{indexPath}: tensor {MessageText.Quote(name)} is in {files[index]} but not in weight_map; index and shards are of different versions");
                 if (expected != files[index])
-                    throw new CheckpointException($"{indexPath}: weight_map puts tensor {shown} in {expected}, it is in {files[index]}; index and shards are of different versions");
+                    throw new CheckpointException($"{indexPath}: weight_map puts tensor {MessageText.Quote(name)} in {expected}, it is in {files[index]}; index and shards are of different versions");
                 shardOf.Add(name, shards[index]);
             }
         }
