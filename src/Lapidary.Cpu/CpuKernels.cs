@@ -93,7 +93,10 @@ public sealed unsafe class CpuKernels : IKernels
         => RotaryEmbedding.Table((CpuBuffer)positions, (CpuBuffer)inverseFrequencies, (CpuBuffer)cosSin);
 
     public void Rotate(IBuffer x, IBuffer cosSin, int headDim)
-        => RotaryEmbedding.Rotate((CpuBuffer)x, (CpuBuffer)cosSin, headDim);
+    {
+        RotateJob job = new((CpuBuffer)x, (CpuBuffer)cosSin, headDim);
+        pool.Run(ref job, Elements(x));
+    }
 
     public void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IBuffer keyCache, IBuffer valueCache)
     {
@@ -138,28 +141,20 @@ public sealed unsafe class CpuKernels : IKernels
 
     public void Add(IBuffer x, IBuffer residual)
     {
-        CpuBuffer source = (CpuBuffer)x, target = (CpuBuffer)residual;
-        for (int t = 0; t < source.Rows; t++)
-        {
-            float* from = source.Row(t), to = target.Row(t);
-            for (int i = 0; i < source.Columns; i++) to[i] += from[i];
-        }
+        AddJob job = new((CpuBuffer)x, (CpuBuffer)residual);
+        pool.Run(ref job, Elements(x));
     }
 
     public void Scale(IBuffer x, float factor)
     {
-        CpuBuffer target = (CpuBuffer)x;
-        for (int t = 0; t < target.Rows; t++)
-        {
-            float* row = target.Row(t);
-            for (int i = 0; i < target.Columns; i++) row[i] *= factor;
-        }
+        ScaleJob job = new((CpuBuffer)x, factor);
+        pool.Run(ref job, Elements(x));
     }
 
     public void Softcap(IBuffer x, float cap)
     {
         CpuBuffer target = (CpuBuffer)x;
-        for (int t = 0; t < target.Rows; t++) ElementWise.Softcap(new Span<float>(target.Row(t), target.Columns), cap);
+        for (int t = 0; t < target.Rows; t++) TempCap.Softcap(new Span<float>(target.Row(t), target.Columns), cap);
     }
 
     public void GatherRows(IBuffer x, IBuffer rows, IBuffer output)
@@ -171,16 +166,11 @@ public sealed unsafe class CpuKernels : IKernels
     private static void CopyRow(float* from, float* to, int n)
         => new ReadOnlySpan<float>(from, n).CopyTo(new Span<float>(to, n));
 
-    private static void Normalize(CpuBuffer x, CpuBuffer? weight, int group, float eps, CpuBuffer output)
+    private void Normalize(CpuBuffer x, CpuBuffer? weight, int group, float eps, CpuBuffer output)
     {
-        float* w = weight is null ? null : weight.Row(0);
-        for (int t = 0; t < x.Rows; t++)
-            for (int column = 0; column < x.Columns; column += group)
-                if (CpuFeatures.VectorBits == 512)
-                    Normalization.RmsNorm<Simd512>(x.Row(t) + column, w, group, eps, output.Row(t) + column);
-                else if (CpuFeatures.VectorBits == 256)
-                    Normalization.RmsNorm<Simd256>(x.Row(t) + column, w, group, eps, output.Row(t) + column);
-                else
-                    Normalization.RmsNorm<Simd128>(x.Row(t) + column, w, group, eps, output.Row(t) + column);
+        RmsNormJob job = new(x, weight, group, eps, output);
+        pool.Run(ref job, Elements(x));
     }
+
+    private static long Elements(IBuffer x) => (long)x.Rows * x.Columns;
 }

@@ -29,3 +29,16 @@ internal static unsafe class Normalization
         for (; i < n; i++) output[i] = x[i] * scale * (weight == null ? 1 : weight[i]);
     }
 }
+
+/// <summary>Normalises each group of columns of each row.</summary>
+internal readonly unsafe struct RmsNormJob(CpuBuffer x, CpuBuffer? weight, int group, float eps, CpuBuffer output) : IParallelJob
+{
+    public void Run<TSimd>(int worker, int workers) where TSimd : struct, ISimd<TSimd>
+    {
+        float* w = weight is null ? null : weight.Row(0);
+        (int from, int to) = Share.Of(x.Rows, worker, workers);
+        for (int t = from; t < to; t++)
+            for (int column = 0; column < x.Columns; column += group)
+                Normalization.RmsNorm<TSimd>(x.Row(t) + column, w, group, eps, output.Row(t) + column);
+    }
+}

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Lapidary.Cpu;
 
 /// <summary>Rotary position embedding of pairs (i, i + headDim/2), as HuggingFace's rotate_half.</summary>
@@ -16,23 +18,37 @@ internal static unsafe class RotaryEmbedding
         }
     }
 
-    /// <summary>Rotates every head of every row in place; pairs beyond the table's frequencies do not turn.</summary>
-    public static void Rotate(CpuBuffer x, CpuBuffer cosSin, int headDim)
+    /// <summary>Rotates one head in place; pairs beyond the table's n frequencies do not turn.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Rotate<TSimd>(float* head, float* cos, float* sin, int n, int half) where TSimd : struct, ISimd<TSimd>
     {
-        int n = cosSin.Columns / 2, half = headDim / 2;
-        for (int t = 0; t < x.Rows; t++)
+        float* a = head, b = head + half;
+        int i = 0;
+        for (; i <= n - TSimd.Count; i += TSimd.Count)
         {
-            float* cos = cosSin.Row(t), sin = cos + n, row = x.Row(t);
-            for (int head = 0; head < x.Columns; head += headDim)
-            {
-                float* a = row + head, b = a + half;
-                for (int i = 0; i < n; i++)
-                {
-                    float first = a[i], second = b[i];
-                    a[i] = first * cos[i] - second * sin[i];
-                    b[i] = second * cos[i] + first * sin[i];
-                }
-            }
+            TSimd first = TSimd.Load(a + i), second = TSimd.Load(b + i), c = TSimd.Load(cos + i), s = TSimd.Load(sin + i);
+            TSimd.Store(first * c - second * s, a + i);
+            TSimd.Store(second * c + first * s, b + i);
         }
+        for (; i < n; i++)
+        {
+            float first = a[i], second = b[i];
+            a[i] = first * cos[i] - second * sin[i];
+            b[i] = second * cos[i] + first * sin[i];
+        }
+    }
+}
+
+/// <summary>Every head of every row.</summary>
+internal readonly unsafe struct RotateJob(CpuBuffer x, CpuBuffer cosSin, int headDim) : IParallelJob
+{
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Run<TSimd>(int worker, int workers) where TSimd : struct, ISimd<TSimd>
+    {
+        int n = cosSin.Columns / 2;
+        (int from, int to) = Share.Of(x.Rows, worker, workers);
+        for (int t = from; t < to; t++)
+            for (int head = 0; head < x.Columns; head += headDim)
+                RotaryEmbedding.Rotate<TSimd>(x.Row(t) + head, cosSin.Row(t), cosSin.Row(t) + n, n, headDim / 2);
     }
 }

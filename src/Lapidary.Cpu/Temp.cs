@@ -21,4 +21,4 @@ internal static class GatedActivation
         public static L Erf(L a) { double x = Math.Abs(a.v), r; if (x < 3) { double t = x, s = x; for (int n = 1; n < 60; n++) { t *= -x * x / n; s += t / (2 * n + 1); } r = 2 / Math.Sqrt(Math.PI) * s; } else { double f = 0; for (int n = 60; n >= 1; n--) f = n / 2.0 / (x + f); r = 1 - Math.Exp(-x * x) / Math.Sqrt(Math.PI) / (x + f); } return new(Math.CopySign(r, a.v)); }
     }
 }
-internal static class ElementWise { public static void Softcap(Span<float> x, float cap) { for (int i = 0; i < x.Length; i++) x[i] = MathF.Tanh(x[i] / cap) * cap; } }
+internal static class TempCap { public static void Softcap(Span<float> x, float cap) { for (int i = 0; i < x.Length; i++) x[i] = MathF.Tanh(x[i] / cap) * cap; } }

@@ -1,9 +1,12 @@
 namespace Lapidary.Cpu;
 
-/// <summary>Work that splits statically: worker w of n does its own share and touches no other's output.</summary>
+/// <summary>
+/// A kernel over vectors of any width whose work splits statically: worker w of n does its own share and touches no
+/// other's output. The width is chosen in one place, <see cref="WorkerPool.Run"/>.
+/// </summary>
 internal interface IParallelJob
 {
-    void Run(int worker, int workers);
+    void Run<TSimd>(int worker, int workers) where TSimd : struct, ISimd<TSimd>;
 }
 
 /// <summary>
@@ -47,7 +50,9 @@ internal sealed unsafe class WorkerPool : IDisposable
         // Waking the others costs about a microsecond: a few ten thousand operations.
         if (threads.Length == 0 || operations < 32768)
         {
-            job.Run(0, 1);
+            if (CpuFeatures.VectorBits == 512) job.Run<Simd512>(0, 1);
+            else if (CpuFeatures.VectorBits == 256) job.Run<Simd256>(0, 1);
+            else job.Run<Simd128>(0, 1);
             return;
         }
 
@@ -55,7 +60,12 @@ internal sealed unsafe class WorkerPool : IDisposable
         fixed (TJob* pointer = &job)
         {
             this.job = pointer;
-            entry = &Invoke<TJob>;
+            entry = CpuFeatures.VectorBits switch
+            {
+                512 => &Invoke<TJob, Simd512>,
+                256 => &Invoke<TJob, Simd256>,
+                _ => &Invoke<TJob, Simd128>,
+            };
             pending = threads.Length;
             Interlocked.Increment(ref generation);
             if (sleeping > 0) wake.Release(threads.Length);
@@ -79,8 +89,9 @@ internal sealed unsafe class WorkerPool : IDisposable
         wake.Dispose();
     }
 
-    private static void Invoke<TJob>(void* job, int worker, int workers) where TJob : struct, IParallelJob
-        => (*(TJob*)job).Run(worker, workers);
+    private static void Invoke<TJob, TSimd>(void* job, int worker, int workers)
+        where TJob : struct, IParallelJob where TSimd : struct, ISimd<TSimd>
+        => (*(TJob*)job).Run<TSimd>(worker, workers);
 #pragma warning restore CS8500
 
     private void RunShare(int worker)

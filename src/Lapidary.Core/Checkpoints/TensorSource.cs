@@ -19,6 +19,12 @@ public sealed class TensorSource
     /// <summary>What full names have before the short name, e.g. "model.language_model.".</summary>
     public string Prefix { get; }
 
+    /// <summary>What to show in messages.</summary>
+    public string Location => checkpoint.Location;
+
+    /// <summary>Bytes of all tensors.</summary>
+    public long ByteLength => checkpoint.Names.Sum(name => checkpoint.Find(name)!.ByteLength);
+
     /// <summary>The weight of that short name and exactly that shape, in F32, F16 or BF16.</summary>
     /// <exception cref="CheckpointException">It is missing or has another shape or dtype.</exception>
     public StoredTensor Require(string name, params ReadOnlySpan<long> shape)

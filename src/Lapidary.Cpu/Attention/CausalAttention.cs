@@ -43,7 +43,7 @@ internal static unsafe class CausalAttention
             {
                 float rescale = MathF.Exp(max - tileMax); // 0 for the first tile
                 sum *= rescale;
-                Scale<TSimd>(output, rescale, headDim);
+                ElementWise.Scale<TSimd>(output, rescale, headDim);
                 max = tileMax;
             }
             for (int j = 0; j < count; j++)
@@ -52,9 +52,9 @@ internal static unsafe class CausalAttention
                 sum += weight;
                 scores[j] = weight;
             }
-            for (int j = 0; j < count; j++) AddScaled<TSimd>(values + rows[j], scores[j], output, headDim);
+            for (int j = 0; j < count; j++) ElementWise.AddScaled<TSimd>(values + rows[j], scores[j], output, headDim);
         }
-        Scale<TSimd>(output, 1 / sum, headDim);
+        ElementWise.Scale<TSimd>(output, 1 / sum, headDim);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -67,25 +67,6 @@ internal static unsafe class CausalAttention
         for (; i < n; i++) result += a[i] * b[i];
         return result;
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddScaled<TSimd>(float* x, float factor, float* output, int n) where TSimd : struct, ISimd<TSimd>
-    {
-        TSimd factors = TSimd.Create(factor);
-        int i = 0;
-        for (; i <= n - TSimd.Count; i += TSimd.Count)
-            TSimd.Store(TSimd.MultiplyAdd(TSimd.Load(x + i), factors, TSimd.Load(output + i)), output + i);
-        for (; i < n; i++) output[i] += x[i] * factor;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Scale<TSimd>(float* x, float factor, int n) where TSimd : struct, ISimd<TSimd>
-    {
-        TSimd factors = TSimd.Create(factor);
-        int i = 0;
-        for (; i <= n - TSimd.Count; i += TSimd.Count) TSimd.Store(TSimd.Load(x + i) * factors, x + i);
-        for (; i < n; i++) x[i] *= factor;
-    }
 }
 
 /// <summary>All heads of all tokens of a step; the heads are shared out among the workers.</summary>
@@ -93,7 +74,7 @@ internal readonly unsafe struct AttentionJob(
     CpuBuffer queries, CpuBuffer keys, CpuBuffer values, CpuBuffer positions, CpuBuffer sequences, CpuBuffer blockTables,
     int blockSize, int headDim, int? window, CpuBuffer output) : IParallelJob
 {
-    public void Run(int worker, int workers)
+    public void Run<TSimd>(int worker, int workers) where TSimd : struct, ISimd<TSimd>
     {
         int heads = queries.Columns / headDim, group = heads / (keys.Columns / headDim);
         (int from, int to) = Share.Of(queries.Rows * heads, worker, workers);
@@ -106,12 +87,7 @@ internal readonly unsafe struct AttentionJob(
             float* query = queries.Row(token) + head * headDim, result = output.Row(token) + head * headDim;
             int* table = blockTables.IntRow(sequences.IntRow(token)[0]);
             float* k = keys.Row(0) + column, v = values.Row(0) + column;
-            if (CpuFeatures.VectorBits == 512)
-                CausalAttention.Head<Simd512>(query, k, v, keys.Stride, table, blockSize, first, last, headDim, result);
-            else if (CpuFeatures.VectorBits == 256)
-                CausalAttention.Head<Simd256>(query, k, v, keys.Stride, table, blockSize, first, last, headDim, result);
-            else
-                CausalAttention.Head<Simd128>(query, k, v, keys.Stride, table, blockSize, first, last, headDim, result);
+            CausalAttention.Head<TSimd>(query, k, v, keys.Stride, table, blockSize, first, last, headDim, result);
         }
     }
 }

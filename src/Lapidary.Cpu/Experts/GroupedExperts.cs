@@ -48,7 +48,8 @@ internal sealed unsafe class GroupedExpertLayer(ExpertLayerSpec spec, ExpertWeig
         pool.Run(ref gateUp, 2 * operations);
         var down = new DownJob(this);
         pool.Run(ref down, operations);
-        for (int t = 0; t < input.Rows; t++) SumSlots(t, factors.Row(t), sums.Row(t));
+        var sum = new SumJob(this, factors, sums);
+        pool.Run(ref sum, (long)pairs * spec.HiddenSize);
     }
 
     public void Dispose()
@@ -60,21 +61,10 @@ internal sealed unsafe class GroupedExpertLayer(ExpertLayerSpec spec, ExpertWeig
 
     private static void Copy(float* from, float* to, int n) => new ReadOnlySpan<float>(from, n).CopyTo(new Span<float>(to, n));
 
-    private void SumSlots(int token, float* factors, float* output)
-    {
-        new Span<float>(output, spec.HiddenSize).Clear();
-        for (int slot = 0; slot < spec.TopK; slot++)
-        {
-            float* result = sorted.Row(sortedRow[token * spec.TopK + slot]);
-            float factor = factors[slot];
-            for (int h = 0; h < spec.HiddenSize; h++) output[h] += factor * result[h];
-        }
-    }
-
     /// <summary>Each worker takes its share of the intermediate columns of every expert.</summary>
     private readonly struct GateUpJob(GroupedExpertLayer layer) : IParallelJob
     {
-        public void Run(int worker, int workers)
+        public void Run<TSimd>(int worker, int workers) where TSimd : struct, ISimd<TSimd>
         {
             (int from, int to) = Share.Of(layer.gate.Columns, worker, workers, grain: 4);
             ReadOnlySpan<int> start = layer.groups.Start;
@@ -97,7 +87,7 @@ internal sealed unsafe class GroupedExpertLayer(ExpertLayerSpec spec, ExpertWeig
     /// <summary>Each worker takes its share of the hidden columns of every expert; the inputs are no longer needed.</summary>
     private readonly struct DownJob(GroupedExpertLayer layer) : IParallelJob
     {
-        public void Run(int worker, int workers)
+        public void Run<TSimd>(int worker, int workers) where TSimd : struct, ISimd<TSimd>
         {
             (int from, int to) = Share.Of(layer.sorted.Columns, worker, workers, grain: 4);
             ReadOnlySpan<int> start = layer.groups.Start;
@@ -107,6 +97,26 @@ internal sealed unsafe class GroupedExpertLayer(ExpertLayerSpec spec, ExpertWeig
                 if (tokens == 0) continue;
                 layer.downs[e].Multiply(
                     from, to, layer.gate.Row(row), layer.gate.Stride, tokens, layer.sorted.Row(row), layer.sorted.Stride);
+            }
+        }
+    }
+
+    /// <summary>Each token sums its k results with the routing weights, in slot order.</summary>
+    private readonly struct SumJob(GroupedExpertLayer layer, CpuBuffer factors, CpuBuffer sums) : IParallelJob
+    {
+        public void Run<TSimd>(int worker, int workers) where TSimd : struct, ISimd<TSimd>
+        {
+            int k = factors.Columns;
+            (int from, int to) = Share.Of(sums.Rows, worker, workers);
+            for (int token = from; token < to; token++)
+            {
+                float* output = sums.Row(token);
+                new Span<float>(output, sums.Columns).Clear();
+                for (int slot = 0; slot < k; slot++)
+                {
+                    float* result = layer.sorted.Row(layer.sortedRow[token * k + slot]);
+                    ElementWise.AddScaled<TSimd>(result, factors.Row(token)[slot], output, sums.Columns);
+                }
             }
         }
     }

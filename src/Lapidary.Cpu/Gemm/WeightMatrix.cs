@@ -23,29 +23,30 @@ internal abstract unsafe class WeightMatrix
     /// <summary>output = w[row] * scale.</summary>
     public abstract void CopyRow(int row, float scale, float* output);
 
-    public static WeightMatrix Load(StoredTensor tensor) => tensor.DType switch
+    public static WeightMatrix Load(StoredTensor tensor) => CpuFeatures.VectorBits switch
     {
-        DType.F32 => new Of<Float32>(tensor),
-        DType.BF16 => new Of<BFloat16>(tensor),
-        DType.F16 => new Of<Float16>(tensor),
+        512 => Load<Simd512>(tensor),
+        256 => Load<Simd256>(tensor),
+        _ => Load<Simd128>(tensor),
+    };
+
+    private static WeightMatrix Load<TSimd>(StoredTensor tensor) where TSimd : struct, ISimd<TSimd> => tensor.DType switch
+    {
+        DType.F32 => new Of<TSimd, Float32>(tensor),
+        DType.BF16 => new Of<TSimd, BFloat16>(tensor),
+        DType.F16 => new Of<TSimd, Float16>(tensor),
         _ => throw new BackendException(
             $"tensor \"{tensor.Name}\" has dtype {tensor.DType}; the CPU multiplies F32, F16 and BF16 weights"),
     };
 
-    private sealed class Of<TWeight>(StoredTensor tensor) : WeightMatrix(tensor)
+    private sealed class Of<TSimd, TWeight>(StoredTensor tensor) : WeightMatrix(tensor)
+        where TSimd : struct, ISimd<TSimd>
         where TWeight : unmanaged, IWeightElement<TWeight>
     {
         private TWeight* Weights => (TWeight*)Tensor.Address;
 
         public override void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
-        {
-            if (CpuFeatures.VectorBits == 512)
-                RowDot<Simd512, TWeight>.Rows(Weights, Columns, from, to, x, xStride, tokens, y, yStride);
-            else if (CpuFeatures.VectorBits == 256)
-                RowDot<Simd256, TWeight>.Rows(Weights, Columns, from, to, x, xStride, tokens, y, yStride);
-            else
-                RowDot<Simd128, TWeight>.Rows(Weights, Columns, from, to, x, xStride, tokens, y, yStride);
-        }
+            => RowDot<TSimd, TWeight>.Rows(Weights, Columns, from, to, x, xStride, tokens, y, yStride);
 
         public override void CopyRow(int row, float scale, float* output)
         {

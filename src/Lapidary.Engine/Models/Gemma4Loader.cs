@@ -8,11 +8,16 @@ internal sealed class Gemma4Loader(
     Gemma4Config config, TensorSource tensors, IKernels kernels, IExpertBackend? expertBackend, int maxStepTokens,
     Action<int, int>? progress)
 {
+    // Above this size a look at every weight would cost more than the rest of the load. Small tensors are always checked,
+    // and logits that are not numbers are refused when they appear.
+    private const long CheckAllBelow = 2L << 30, AlwaysCheckBelow = 1 << 20;
+
     private readonly int hidden = config.HiddenSize;
+    private readonly bool checkAll = tensors.ByteLength < CheckAllBelow;
 
     public Gemma4Weights Load()
     {
-        StoredTensor embedding = tensors.Require("embed_tokens.weight", config.VocabSize, hidden);
+        StoredTensor embedding = Require("embed_tokens.weight", config.VocabSize, hidden);
         List<Gemma4LayerWeights> layers = [];
         foreach (Gemma4Layer layer in config.Layers)
         {
@@ -20,7 +25,7 @@ internal sealed class Gemma4Loader(
             progress?.Invoke(layers.Count, config.Layers.Count);
         }
         Gemma4Weights weights = new(
-            kernels.LoadEmbedding(embedding), kernels.LoadLinear(Head(embedding)), Vector("norm.weight", hidden), layers,
+            kernels.LoadEmbedding(embedding), kernels.LoadLinear(Head(embedding)), Vector("norm.weight", hidden), [.. layers],
             LoadPerLayerEmbeddings());
         if (tensors.Unused() is { Count: > 0 } unused)
             throw new CheckpointException(
@@ -30,7 +35,7 @@ internal sealed class Gemma4Loader(
 
     private StoredTensor Head(StoredTensor embedding)
     {
-        if (!config.TieWordEmbeddings) return tensors.Require("lm_head.weight", config.VocabSize, hidden);
+        if (!config.TieWordEmbeddings) return Require("lm_head.weight", config.VocabSize, hidden);
         tensors.Ignore("lm_head.weight"); // some checkpoints hold a duplicate of the tied head
         return embedding;
     }
@@ -46,7 +51,7 @@ internal sealed class Gemma4Loader(
         return new Gemma4LayerWeights
         {
             Config = layer,
-            LayerScalar = tensors.Require($"{p}layer_scalar", 1).ToSingles()[0],
+            LayerScalar = Require($"{p}layer_scalar", 1).ToSingles()[0],
             InputLayerNorm = Vector($"{p}input_layernorm.weight", hidden),
             QProj = Linear($"{attention}q_proj.weight", queries, hidden),
             KProj = shared ? null : Linear($"{attention}k_proj.weight", keys, hidden),
@@ -71,7 +76,7 @@ internal sealed class Gemma4Loader(
         ExpertWeights weights = Experts($"{p}experts.", experts);
         ExpertLayerSpec spec = Gemma4.ExpertSpec(config, weights.Gate[0].DType)!;
         return new Gemma4MoeWeights(
-            kernels.LoadVector(tensors.Require($"{p}router.scale", hidden), MathF.Pow(hidden, -0.5f)),
+            kernels.LoadVector(Require($"{p}router.scale", hidden), MathF.Pow(hidden, -0.5f)),
             Linear($"{p}router.proj.weight", experts.NumExperts, hidden),
             Vector($"{p}router.per_expert_scale", experts.NumExperts),
             expertBackend.Create(spec, weights, maxStepTokens),
@@ -86,11 +91,11 @@ internal sealed class Gemma4Loader(
         int count = experts.NumExperts, width = experts.MoeIntermediateSize;
         if (tensors.Find($"{p}0.gate_proj.weight") is null)
             return ExpertWeights.FromFused(
-                tensors.Require($"{p}gate_up_proj", count, 2 * width, hidden), tensors.Require($"{p}down_proj", count, hidden, width));
+                Require($"{p}gate_up_proj", count, 2 * width, hidden), Require($"{p}down_proj", count, hidden, width));
         return new ExpertWeights(
-            [.. Enumerable.Range(0, count).Select(e => tensors.Require($"{p}{e}.gate_proj.weight", width, hidden))],
-            [.. Enumerable.Range(0, count).Select(e => tensors.Require($"{p}{e}.up_proj.weight", width, hidden))],
-            [.. Enumerable.Range(0, count).Select(e => tensors.Require($"{p}{e}.down_proj.weight", hidden, width))]);
+            [.. Enumerable.Range(0, count).Select(e => Require($"{p}{e}.gate_proj.weight", width, hidden))],
+            [.. Enumerable.Range(0, count).Select(e => Require($"{p}{e}.up_proj.weight", width, hidden))],
+            [.. Enumerable.Range(0, count).Select(e => Require($"{p}{e}.down_proj.weight", hidden, width))]);
     }
 
     private Gemma4PerLayerInputWeights? LoadPerLayerInput(string p)
@@ -106,12 +111,19 @@ internal sealed class Gemma4Loader(
     {
         int d = config.HiddenSizePerLayerInput, all = config.Layers.Count * d;
         return d == 0 ? null : new Gemma4PerLayerEmbeddings(
-            kernels.LoadEmbedding(tensors.Require("embed_tokens_per_layer.weight", config.VocabSizePerLayerInput, all)),
+            kernels.LoadEmbedding(Require("embed_tokens_per_layer.weight", config.VocabSizePerLayerInput, all)),
             Linear("per_layer_model_projection.weight", all, hidden),
             Vector("per_layer_projection_norm.weight", d));
     }
 
-    private ILinear Linear(string name, int rows, int columns) => kernels.LoadLinear(tensors.Require(name, rows, columns));
+    private ILinear Linear(string name, int rows, int columns) => kernels.LoadLinear(Require(name, rows, columns));
 
-    private IBuffer Vector(string name, int length) => kernels.LoadVector(tensors.Require(name, length));
+    private IBuffer Vector(string name, int length) => kernels.LoadVector(Require(name, length));
+
+    private StoredTensor Require(string name, params ReadOnlySpan<long> shape)
+    {
+        StoredTensor tensor = tensors.Require(name, shape);
+        if (checkAll || tensor.ByteLength < AlwaysCheckBelow) FiniteCheck.Require(tensor, tensors.Location);
+        return tensor;
+    }
 }

@@ -53,5 +53,5 @@ internal sealed record Gemma4PerLayerEmbeddings(
 
 /// <summary>All weights of a text stack.</summary>
 internal sealed record Gemma4Weights(
-    IEmbedding EmbedTokens, ILinear LmHead, IBuffer Norm, IReadOnlyList<Gemma4LayerWeights> Layers,
+    IEmbedding EmbedTokens, ILinear LmHead, IBuffer Norm, Gemma4LayerWeights[] Layers,
     Gemma4PerLayerEmbeddings? PerLayerEmbeddings);

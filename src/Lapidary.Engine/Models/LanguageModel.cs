@@ -1,0 +1,84 @@
+using Lapidary.Checkpoints;
+using Lapidary.KvCache;
+
+namespace Lapidary.Models;
+
+/// <summary>Choices made when a model folder is opened.</summary>
+public sealed record LanguageModelOptions
+{
+    /// <summary>Most positions of one text, prompt included; null for the model's own limit, at most 32,768.</summary>
+    public int? ContextLength { get; init; }
+
+    /// <inheritdoc cref="Gemma4Options.MaxStepTokens"/>
+    public int MaxStepTokens { get; init; } = 512;
+
+    /// <inheritdoc cref="Gemma4Options.ExpertBackend"/>
+    public string? ExpertBackend { get; init; }
+
+    /// <inheritdoc cref="Gemma4Options.Progress"/>
+    public Action<int, int>? Progress { get; init; }
+}
+
+/// <summary>
+/// A model folder opened for generation: weights, cache and the buffers of one step. Not thread-safe: one thread owns it.
+/// </summary>
+public sealed class LanguageModel : IDisposable
+{
+    // A cache for 262,144 positions of 26B-A4B would be 10 GB; who needs it asks for it.
+    private const int DefaultContextLength = 32768;
+
+    private readonly ICheckpoint checkpoint;
+
+    private LanguageModel(ICheckpoint checkpoint, Gemma4 network, IKernels kernels, int contextLength)
+    {
+        this.checkpoint = checkpoint;
+        Kernels = kernels;
+        Network = network;
+        Cache = new KeyValueCache(kernels, network.Config, contextLength, network.MaxStepTokens);
+        Batch = new ForwardBatch(kernels, Cache, network.MaxStepTokens, maxSequences: 1);
+    }
+
+    public IKernels Kernels { get; }
+    public Gemma4 Network { get; }
+    public KeyValueCache Cache { get; }
+    public ForwardBatch Batch { get; }
+    public Gemma4Config Config => Network.Config;
+    public int ContextLength => Cache.ContextLength;
+
+    /// <param name="folder">config.json and the weights.</param>
+    /// <exception cref="LapidaryException">The folder is not a model that can be served; the message says why.</exception>
+    public static LanguageModel Open(string folder, IKernels kernels, LanguageModelOptions options)
+    {
+        if (!Directory.Exists(folder))
+            throw new ConfigException($"{folder}: no such folder; a model is a folder with config.json and *.safetensors");
+        Gemma4Config config = Gemma4ConfigReader.Load(folder);
+        int limit = config.MaxPositionEmbeddings, context = options.ContextLength ?? Math.Min(limit, DefaultContextLength);
+        if (context < 1 || context > limit)
+            throw new RequestException($"context length {context} is outside 1 to {limit}, the model's max_position_embeddings");
+
+        ICheckpoint checkpoint = Checkpoint.Open(folder);
+        try
+        {
+            Gemma4 network = Gemma4.Load(checkpoint, config, kernels, new Gemma4Options
+            {
+                ExpertBackend = options.ExpertBackend,
+                MaxStepTokens = Math.Min(options.MaxStepTokens, context),
+                Progress = options.Progress,
+            });
+            return new LanguageModel(checkpoint, network, kernels, context);
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    public void Dispose()
+    {
+        Batch.Dispose();
+        Cache.Dispose();
+        Network.Dispose();
+        checkpoint.Dispose();
+    }
+}
