@@ -1,8 +1,8 @@
 namespace Lapidary;
 
 /// <summary>
-/// A value on which a formula is evaluated: one double (the oracle), one float, eight floats, sixteen floats,
-/// or CUDA text. Formulas written over it are compiled once per lane type by the JIT.
+/// A value on which a formula is evaluated: one double (the oracle), one, four, eight or sixteen floats, or CUDA text.
+/// Formulas written over it are compiled once per lane type by the JIT.
 /// </summary>
 public interface ILane<T> where T : struct, ILane<T>
 {
@@ -12,7 +12,11 @@ public interface ILane<T> where T : struct, ILane<T>
     static abstract T operator *(T a, T b);
     static abstract T operator /(T a, T b);
     static abstract T Abs(T a);
+
+    /// <summary>The smaller; NaN if either is.</summary>
     static abstract T Min(T a, T b);
+
+    /// <summary>The larger; NaN if either is.</summary>
     static abstract T Max(T a, T b);
     static abstract T CopySign(T magnitude, T sign);
     static abstract T Exp(T a);
@@ -20,11 +24,40 @@ public interface ILane<T> where T : struct, ILane<T>
     static abstract T Erf(T a);
 }
 
-/// <summary>A lane type that reads and writes float32 memory.</summary>
-public interface IFloatLane<T> : ILane<T> where T : struct, IFloatLane<T>
+/// <summary>
+/// Float32 lanes in a register: what formulas and kernels are compiled for. All widths do the same operations in the same
+/// order, so an element's result does not depend on the width.
+/// </summary>
+public unsafe interface IFloatLane<T> : ILane<T> where T : struct, IFloatLane<T>
 {
-    /// <summary>Number of float32 elements in one value.</summary>
+    /// <summary>Number of elements.</summary>
     static abstract int Count { get; }
-    static abstract T Load(ref readonly float source, int index);
-    static abstract void Store(T value, ref float destination, int index);
+    static abstract T Zero { get; }
+    static abstract T Load(float* source);
+    static abstract void Store(T value, float* destination);
+
+    /// <summary>Widens bfloat16: the upper half of a float32.</summary>
+    static abstract T LoadBf16(ushort* source);
+
+    /// <summary>Widens IEEE half by integer operations; .NET 10 has no F16C. Finite values only.</summary>
+    static abstract T LoadF16(ushort* source);
+
+    /// <summary>a * b + c, with one rounding where the machine has the instruction.</summary>
+    static abstract T MultiplyAdd(T a, T b, T c);
+
+    /// <summary>Within [low, high]; NaN stays NaN.</summary>
+    static abstract T Clamp(T a, float low, float high);
+
+    /// <summary>To the nearest integer, ties to even.</summary>
+    static abstract T Round(T a);
+
+    /// <summary>2^n for integral n from -126 to 127.</summary>
+    static abstract T PowerOfTwo(T n);
+
+    /// <summary>a &lt; b ? less : otherwise, element by element.</summary>
+    static abstract T SelectLess(T a, T b, T less, T otherwise);
+
+    /// <summary>Sum of the elements, always in the same order.</summary>
+    static abstract float Sum(T value);
+    static abstract float MaxElement(T value);
 }

@@ -153,8 +153,8 @@ public sealed unsafe class CpuKernels : IKernels
 
     public void Softcap(IBuffer x, float cap)
     {
-        CpuBuffer target = (CpuBuffer)x;
-        for (int t = 0; t < target.Rows; t++) TempCap.Softcap(new Span<float>(target.Row(t), target.Columns), cap);
+        SoftcapJob job = new((CpuBuffer)x, cap);
+        pool.Run(ref job, 8 * Elements(x));
     }
 
     public void GatherRows(IBuffer x, IBuffer rows, IBuffer output)

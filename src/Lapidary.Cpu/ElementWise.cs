@@ -7,22 +7,39 @@ internal static unsafe class ElementWise
 {
     /// <summary>output += x · factor.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void AddScaled<TSimd>(float* x, float factor, float* output, int n) where TSimd : struct, ISimd<TSimd>
+    public static void AddScaled<TLane>(float* x, float factor, float* output, int n) where TLane : struct, IFloatLane<TLane>
     {
-        TSimd factors = TSimd.Create(factor);
+        TLane factors = TLane.Const(factor);
         int i = 0;
-        for (; i <= n - TSimd.Count; i += TSimd.Count)
-            TSimd.Store(TSimd.MultiplyAdd(TSimd.Load(x + i), factors, TSimd.Load(output + i)), output + i);
+        for (; i <= n - TLane.Count; i += TLane.Count)
+            TLane.Store(TLane.MultiplyAdd(TLane.Load(x + i), factors, TLane.Load(output + i)), output + i);
         for (; i < n; i++) output[i] += x[i] * factor;
+    }
+
+    /// <summary>x = e^(x - max); returns the sum.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float ExpSum<TLane>(float* x, float max, int n) where TLane : struct, IFloatLane<TLane>
+    {
+        TLane maxima = TLane.Const(max), sums = TLane.Zero;
+        int i = 0;
+        for (; i <= n - TLane.Count; i += TLane.Count)
+        {
+            TLane value = TLane.Exp(TLane.Load(x + i) - maxima);
+            TLane.Store(value, x + i);
+            sums += value;
+        }
+        float sum = TLane.Sum(sums);
+        for (; i < n; i++) sum += x[i] = V1.Exp(new V1(x[i] - max)).Value;
+        return sum;
     }
 
     /// <summary>x *= factor.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Scale<TSimd>(float* x, float factor, int n) where TSimd : struct, ISimd<TSimd>
+    public static void Scale<TLane>(float* x, float factor, int n) where TLane : struct, IFloatLane<TLane>
     {
-        TSimd factors = TSimd.Create(factor);
+        TLane factors = TLane.Const(factor);
         int i = 0;
-        for (; i <= n - TSimd.Count; i += TSimd.Count) TSimd.Store(TSimd.Load(x + i) * factors, x + i);
+        for (; i <= n - TLane.Count; i += TLane.Count) TLane.Store(TLane.Load(x + i) * factors, x + i);
         for (; i < n; i++) x[i] *= factor;
     }
 }
@@ -31,15 +48,15 @@ internal static unsafe class ElementWise
 internal readonly unsafe struct AddJob(CpuBuffer x, CpuBuffer residual) : IParallelJob
 {
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Run<TSimd>(int worker, int workers) where TSimd : struct, ISimd<TSimd>
+    public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
     {
         (int from, int to) = Share.Of(x.Rows, worker, workers);
         for (int t = from; t < to; t++)
         {
             float* source = x.Row(t), target = residual.Row(t);
             int i = 0;
-            for (; i <= x.Columns - TSimd.Count; i += TSimd.Count)
-                TSimd.Store(TSimd.Load(target + i) + TSimd.Load(source + i), target + i);
+            for (; i <= x.Columns - TLane.Count; i += TLane.Count)
+                TLane.Store(TLane.Load(target + i) + TLane.Load(source + i), target + i);
             for (; i < x.Columns; i++) target[i] += source[i];
         }
     }
@@ -49,9 +66,27 @@ internal readonly unsafe struct AddJob(CpuBuffer x, CpuBuffer residual) : IParal
 internal readonly unsafe struct ScaleJob(CpuBuffer x, float factor) : IParallelJob
 {
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Run<TSimd>(int worker, int workers) where TSimd : struct, ISimd<TSimd>
+    public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
     {
         (int from, int to) = Share.Of(x.Rows, worker, workers);
-        for (int t = from; t < to; t++) ElementWise.Scale<TSimd>(x.Row(t), factor, x.Columns);
+        for (int t = from; t < to; t++) ElementWise.Scale<TLane>(x.Row(t), factor, x.Columns);
+    }
+}
+
+/// <summary>x = tanh(x / cap) · cap; columns are shared out, since a step has few rows and the vocabulary is wide.</summary>
+internal readonly unsafe struct SoftcapJob(CpuBuffer x, float cap) : IParallelJob
+{
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+    {
+        (int from, int to) = Share.Of(x.Columns, worker, workers, grain: 16);
+        TLane caps = TLane.Const(cap);
+        for (int t = 0; t < x.Rows; t++)
+        {
+            float* row = x.Row(t);
+            int i = from;
+            for (; i <= to - TLane.Count; i += TLane.Count) TLane.Store(TLane.Tanh(TLane.Load(row + i) / caps) * caps, row + i);
+            for (; i < to; i++) row[i] = (V1.Tanh(new V1(row[i] / cap)) * new V1(cap)).Value;
+        }
     }
 }

@@ -20,15 +20,15 @@ internal static unsafe class RotaryEmbedding
 
     /// <summary>Rotates one head in place; pairs beyond the table's n frequencies do not turn.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Rotate<TSimd>(float* head, float* cos, float* sin, int n, int half) where TSimd : struct, ISimd<TSimd>
+    public static void Rotate<TLane>(float* head, float* cos, float* sin, int n, int half) where TLane : struct, IFloatLane<TLane>
     {
         float* a = head, b = head + half;
         int i = 0;
-        for (; i <= n - TSimd.Count; i += TSimd.Count)
+        for (; i <= n - TLane.Count; i += TLane.Count)
         {
-            TSimd first = TSimd.Load(a + i), second = TSimd.Load(b + i), c = TSimd.Load(cos + i), s = TSimd.Load(sin + i);
-            TSimd.Store(first * c - second * s, a + i);
-            TSimd.Store(second * c + first * s, b + i);
+            TLane first = TLane.Load(a + i), second = TLane.Load(b + i), c = TLane.Load(cos + i), s = TLane.Load(sin + i);
+            TLane.Store(first * c - second * s, a + i);
+            TLane.Store(second * c + first * s, b + i);
         }
         for (; i < n; i++)
         {
@@ -43,12 +43,12 @@ internal static unsafe class RotaryEmbedding
 internal readonly unsafe struct RotateJob(CpuBuffer x, CpuBuffer cosSin, int headDim) : IParallelJob
 {
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Run<TSimd>(int worker, int workers) where TSimd : struct, ISimd<TSimd>
+    public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
     {
         int n = cosSin.Columns / 2;
         (int from, int to) = Share.Of(x.Rows, worker, workers);
         for (int t = from; t < to; t++)
             for (int head = 0; head < x.Columns; head += headDim)
-                RotaryEmbedding.Rotate<TSimd>(x.Row(t) + head, cosSin.Row(t), cosSin.Row(t) + n, n, headDim / 2);
+                RotaryEmbedding.Rotate<TLane>(x.Row(t) + head, cosSin.Row(t), cosSin.Row(t) + n, n, headDim / 2);
     }
 }

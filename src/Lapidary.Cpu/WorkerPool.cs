@@ -6,7 +6,7 @@ namespace Lapidary.Cpu;
 /// </summary>
 internal interface IParallelJob
 {
-    void Run<TSimd>(int worker, int workers) where TSimd : struct, ISimd<TSimd>;
+    void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>;
 }
 
 /// <summary>
@@ -50,9 +50,9 @@ internal sealed unsafe class WorkerPool : IDisposable
         // Waking the others costs about a microsecond: a few ten thousand operations.
         if (threads.Length == 0 || operations < 32768)
         {
-            if (CpuFeatures.VectorBits == 512) job.Run<Simd512>(0, 1);
-            else if (CpuFeatures.VectorBits == 256) job.Run<Simd256>(0, 1);
-            else job.Run<Simd128>(0, 1);
+            if (CpuFeatures.VectorBits == 512) job.Run<V16>(0, 1);
+            else if (CpuFeatures.VectorBits == 256) job.Run<V8>(0, 1);
+            else job.Run<V4>(0, 1);
             return;
         }
 
@@ -62,9 +62,9 @@ internal sealed unsafe class WorkerPool : IDisposable
             this.job = pointer;
             entry = CpuFeatures.VectorBits switch
             {
-                512 => &Invoke<TJob, Simd512>,
-                256 => &Invoke<TJob, Simd256>,
-                _ => &Invoke<TJob, Simd128>,
+                512 => &Invoke<TJob, V16>,
+                256 => &Invoke<TJob, V8>,
+                _ => &Invoke<TJob, V4>,
             };
             pending = threads.Length;
             Interlocked.Increment(ref generation);
@@ -89,9 +89,9 @@ internal sealed unsafe class WorkerPool : IDisposable
         wake.Dispose();
     }
 
-    private static void Invoke<TJob, TSimd>(void* job, int worker, int workers)
-        where TJob : struct, IParallelJob where TSimd : struct, ISimd<TSimd>
-        => (*(TJob*)job).Run<TSimd>(worker, workers);
+    private static void Invoke<TJob, TLane>(void* job, int worker, int workers)
+        where TJob : struct, IParallelJob where TLane : struct, IFloatLane<TLane>
+        => (*(TJob*)job).Run<TLane>(worker, workers);
 #pragma warning restore CS8500
 
     private void RunShare(int worker)

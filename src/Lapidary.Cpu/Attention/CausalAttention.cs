@@ -17,10 +17,10 @@ internal static unsafe class CausalAttention
     /// <param name="first">first visible position</param> <param name="last">position of the query</param>
     /// <param name="output">[headDim]</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Head<TSimd>(
+    public static void Head<TLane>(
         float* query, float* keys, float* values, nint stride, int* table, int blockSize,
         int first, int last, int headDim, float* output)
-        where TSimd : struct, ISimd<TSimd>
+        where TLane : struct, IFloatLane<TLane>
     {
         float* scores = stackalloc float[TileKeys];
         nint* rows = stackalloc nint[TileKeys];
@@ -35,7 +35,7 @@ internal static unsafe class CausalAttention
             {
                 int position = start + j;
                 rows[j] = ((nint)table[position / blockSize] * blockSize + position % blockSize) * stride;
-                scores[j] = Dot<TSimd>(query, keys + rows[j], headDim);
+                scores[j] = Dot<TLane>(query, keys + rows[j], headDim);
                 tileMax = MathF.Max(tileMax, scores[j]);
             }
 
@@ -43,27 +43,22 @@ internal static unsafe class CausalAttention
             {
                 float rescale = MathF.Exp(max - tileMax); // 0 for the first tile
                 sum *= rescale;
-                ElementWise.Scale<TSimd>(output, rescale, headDim);
+                ElementWise.Scale<TLane>(output, rescale, headDim);
                 max = tileMax;
             }
-            for (int j = 0; j < count; j++)
-            {
-                float weight = MathF.Exp(scores[j] - max);
-                sum += weight;
-                scores[j] = weight;
-            }
-            for (int j = 0; j < count; j++) ElementWise.AddScaled<TSimd>(values + rows[j], scores[j], output, headDim);
+            sum += ElementWise.ExpSum<TLane>(scores, max, count);
+            for (int j = 0; j < count; j++) ElementWise.AddScaled<TLane>(values + rows[j], scores[j], output, headDim);
         }
-        ElementWise.Scale<TSimd>(output, 1 / sum, headDim);
+        ElementWise.Scale<TLane>(output, 1 / sum, headDim);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Dot<TSimd>(float* a, float* b, int n) where TSimd : struct, ISimd<TSimd>
+    private static float Dot<TLane>(float* a, float* b, int n) where TLane : struct, IFloatLane<TLane>
     {
-        TSimd sum = TSimd.Zero;
+        TLane sum = TLane.Zero;
         int i = 0;
-        for (; i <= n - TSimd.Count; i += TSimd.Count) sum = TSimd.MultiplyAdd(TSimd.Load(a + i), TSimd.Load(b + i), sum);
-        float result = TSimd.Sum(sum);
+        for (; i <= n - TLane.Count; i += TLane.Count) sum = TLane.MultiplyAdd(TLane.Load(a + i), TLane.Load(b + i), sum);
+        float result = TLane.Sum(sum);
         for (; i < n; i++) result += a[i] * b[i];
         return result;
     }
@@ -74,7 +69,7 @@ internal readonly unsafe struct AttentionJob(
     CpuBuffer queries, CpuBuffer keys, CpuBuffer values, CpuBuffer positions, CpuBuffer sequences, CpuBuffer blockTables,
     int blockSize, int headDim, int? window, CpuBuffer output) : IParallelJob
 {
-    public void Run<TSimd>(int worker, int workers) where TSimd : struct, ISimd<TSimd>
+    public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
     {
         int heads = queries.Columns / headDim, group = heads / (keys.Columns / headDim);
         (int from, int to) = Share.Of(queries.Rows * heads, worker, workers);
@@ -87,7 +82,7 @@ internal readonly unsafe struct AttentionJob(
             float* query = queries.Row(token) + head * headDim, result = output.Row(token) + head * headDim;
             int* table = blockTables.IntRow(sequences.IntRow(token)[0]);
             float* k = keys.Row(0) + column, v = values.Row(0) + column;
-            CausalAttention.Head<TSimd>(query, k, v, keys.Stride, table, blockSize, first, last, headDim, result);
+            CausalAttention.Head<TLane>(query, k, v, keys.Stride, table, blockSize, first, last, headDim, result);
         }
     }
 }

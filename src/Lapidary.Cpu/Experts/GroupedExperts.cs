@@ -64,7 +64,7 @@ internal sealed unsafe class GroupedExpertLayer(ExpertLayerSpec spec, ExpertWeig
     /// <summary>Each worker takes its share of the intermediate columns of every expert.</summary>
     private readonly struct GateUpJob(GroupedExpertLayer layer) : IParallelJob
     {
-        public void Run<TSimd>(int worker, int workers) where TSimd : struct, ISimd<TSimd>
+        public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
         {
             (int from, int to) = Share.Of(layer.gate.Columns, worker, workers, grain: 4);
             ReadOnlySpan<int> start = layer.groups.Start;
@@ -87,7 +87,7 @@ internal sealed unsafe class GroupedExpertLayer(ExpertLayerSpec spec, ExpertWeig
     /// <summary>Each worker takes its share of the hidden columns of every expert; the inputs are no longer needed.</summary>
     private readonly struct DownJob(GroupedExpertLayer layer) : IParallelJob
     {
-        public void Run<TSimd>(int worker, int workers) where TSimd : struct, ISimd<TSimd>
+        public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
         {
             (int from, int to) = Share.Of(layer.sorted.Columns, worker, workers, grain: 4);
             ReadOnlySpan<int> start = layer.groups.Start;
@@ -104,7 +104,7 @@ internal sealed unsafe class GroupedExpertLayer(ExpertLayerSpec spec, ExpertWeig
     /// <summary>Each token sums its k results with the routing weights, in slot order.</summary>
     private readonly struct SumJob(GroupedExpertLayer layer, CpuBuffer factors, CpuBuffer sums) : IParallelJob
     {
-        public void Run<TSimd>(int worker, int workers) where TSimd : struct, ISimd<TSimd>
+        public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
         {
             int k = factors.Columns;
             (int from, int to) = Share.Of(sums.Rows, worker, workers);
@@ -115,7 +115,7 @@ internal sealed unsafe class GroupedExpertLayer(ExpertLayerSpec spec, ExpertWeig
                 for (int slot = 0; slot < k; slot++)
                 {
                     float* result = layer.sorted.Row(layer.sortedRow[token * k + slot]);
-                    ElementWise.AddScaled<TSimd>(result, factors.Row(token)[slot], output, sums.Columns);
+                    ElementWise.AddScaled<TLane>(result, factors.Row(token)[slot], output, sums.Columns);
                 }
             }
         }

@@ -29,7 +29,7 @@ internal sealed class CpuEmbedding(WeightMatrix table) : IEmbedding
 internal readonly unsafe struct LinearJob(WeightMatrix weights, float* x, nint xStride, int tokens, float* y, nint yStride)
     : IParallelJob
 {
-    public void Run<TSimd>(int worker, int workers) where TSimd : struct, ISimd<TSimd>
+    public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
     {
         (int from, int to) = Share.Of(weights.Rows, worker, workers, grain: 4);
         weights.Multiply(from, to, x, xStride, tokens, y, yStride);

@@ -7,8 +7,8 @@ namespace Lapidary.Cpu.Gemm;
 /// Every (row, token) pair is summed lane by lane in ascending order whatever the block, so a token's result does not
 /// depend on what else is in the batch.
 /// </summary>
-internal static unsafe class RowDot<TSimd, TWeight>
-    where TSimd : struct, ISimd<TSimd>
+internal static unsafe class RowDot<TLane, TWeight>
+    where TLane : struct, IFloatLane<TLane>
     where TWeight : unmanaged, IWeightElement<TWeight>
 {
     /// <summary>Rows [from, to) of the weights against all tokens.</summary>
@@ -41,9 +41,9 @@ internal static unsafe class RowDot<TSimd, TWeight>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Finish(TSimd sum, TWeight* w, float* x, int i, int k)
+    private static float Finish(TLane sum, TWeight* w, float* x, int i, int k)
     {
-        float result = TSimd.Sum(sum);
+        float result = TLane.Sum(sum);
         for (; i < k; i++) result += TWeight.ToSingle(w[i]) * x[i];
         return result;
     }
@@ -51,10 +51,10 @@ internal static unsafe class RowDot<TSimd, TWeight>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float One(TWeight* w, int k, float* x)
     {
-        TSimd sum = TSimd.Zero;
+        TLane sum = TLane.Zero;
         int i = 0;
-        for (; i <= k - TSimd.Count; i += TSimd.Count)
-            sum = TSimd.MultiplyAdd(TWeight.Load<TSimd>(w + i), TSimd.Load(x + i), sum);
+        for (; i <= k - TLane.Count; i += TLane.Count)
+            sum = TLane.MultiplyAdd(TWeight.Load<TLane>(w + i), TLane.Load(x + i), sum);
         return Finish(sum, w, x, i, k);
     }
 
@@ -62,15 +62,15 @@ internal static unsafe class RowDot<TSimd, TWeight>
     private static void FourByOne(TWeight* w, int k, float* x, float* y)
     {
         TWeight* w1 = w + k, w2 = w1 + k, w3 = w2 + k;
-        TSimd s0 = TSimd.Zero, s1 = s0, s2 = s0, s3 = s0;
+        TLane s0 = TLane.Zero, s1 = s0, s2 = s0, s3 = s0;
         int i = 0;
-        for (; i <= k - TSimd.Count; i += TSimd.Count)
+        for (; i <= k - TLane.Count; i += TLane.Count)
         {
-            TSimd value = TSimd.Load(x + i);
-            s0 = TSimd.MultiplyAdd(TWeight.Load<TSimd>(w + i), value, s0);
-            s1 = TSimd.MultiplyAdd(TWeight.Load<TSimd>(w1 + i), value, s1);
-            s2 = TSimd.MultiplyAdd(TWeight.Load<TSimd>(w2 + i), value, s2);
-            s3 = TSimd.MultiplyAdd(TWeight.Load<TSimd>(w3 + i), value, s3);
+            TLane value = TLane.Load(x + i);
+            s0 = TLane.MultiplyAdd(TWeight.Load<TLane>(w + i), value, s0);
+            s1 = TLane.MultiplyAdd(TWeight.Load<TLane>(w1 + i), value, s1);
+            s2 = TLane.MultiplyAdd(TWeight.Load<TLane>(w2 + i), value, s2);
+            s3 = TLane.MultiplyAdd(TWeight.Load<TLane>(w3 + i), value, s3);
         }
         y[0] = Finish(s0, w, x, i, k);
         y[1] = Finish(s1, w1, x, i, k);
@@ -84,22 +84,22 @@ internal static unsafe class RowDot<TSimd, TWeight>
     {
         TWeight* v = w + k;
         float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride;
-        TSimd a0 = TSimd.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+        TLane a0 = TLane.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
         int i = 0;
-        for (; i <= k - TSimd.Count; i += TSimd.Count)
+        for (; i <= k - TLane.Count; i += TLane.Count)
         {
-            TSimd a = TWeight.Load<TSimd>(w + i), b = TWeight.Load<TSimd>(v + i), value = TSimd.Load(x + i);
-            a0 = TSimd.MultiplyAdd(a, value, a0);
-            b0 = TSimd.MultiplyAdd(b, value, b0);
-            value = TSimd.Load(x1 + i);
-            a1 = TSimd.MultiplyAdd(a, value, a1);
-            b1 = TSimd.MultiplyAdd(b, value, b1);
-            value = TSimd.Load(x2 + i);
-            a2 = TSimd.MultiplyAdd(a, value, a2);
-            b2 = TSimd.MultiplyAdd(b, value, b2);
-            value = TSimd.Load(x3 + i);
-            a3 = TSimd.MultiplyAdd(a, value, a3);
-            b3 = TSimd.MultiplyAdd(b, value, b3);
+            TLane a = TWeight.Load<TLane>(w + i), b = TWeight.Load<TLane>(v + i), value = TLane.Load(x + i);
+            a0 = TLane.MultiplyAdd(a, value, a0);
+            b0 = TLane.MultiplyAdd(b, value, b0);
+            value = TLane.Load(x1 + i);
+            a1 = TLane.MultiplyAdd(a, value, a1);
+            b1 = TLane.MultiplyAdd(b, value, b1);
+            value = TLane.Load(x2 + i);
+            a2 = TLane.MultiplyAdd(a, value, a2);
+            b2 = TLane.MultiplyAdd(b, value, b2);
+            value = TLane.Load(x3 + i);
+            a3 = TLane.MultiplyAdd(a, value, a3);
+            b3 = TLane.MultiplyAdd(b, value, b3);
         }
         y[0] = Finish(a0, w, x, i, k);
         y[1] = Finish(b0, v, x, i, k);

@@ -5,7 +5,7 @@ namespace Lapidary.Cpu.Gemm;
 /// <summary>How a stored weight element becomes float32: the only place that knows its bits.</summary>
 internal unsafe interface IWeightElement<TSelf> where TSelf : unmanaged, IWeightElement<TSelf>
 {
-    static abstract TSimd Load<TSimd>(TSelf* source) where TSimd : struct, ISimd<TSimd>;
+    static abstract TLane Load<TLane>(TSelf* source) where TLane : struct, IFloatLane<TLane>;
     static abstract float ToSingle(TSelf value);
 }
 
@@ -13,7 +13,7 @@ internal readonly unsafe struct Float32(float value) : IWeightElement<Float32>
 {
     private readonly float value = value;
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TSimd Load<TSimd>(Float32* source) where TSimd : struct, ISimd<TSimd> => TSimd.Load((float*)source);
+    public static TLane Load<TLane>(Float32* source) where TLane : struct, IFloatLane<TLane> => TLane.Load((float*)source);
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float ToSingle(Float32 value) => value.value;
 }
@@ -22,7 +22,7 @@ internal readonly unsafe struct BFloat16(ushort bits) : IWeightElement<BFloat16>
 {
     private readonly ushort bits = bits;
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TSimd Load<TSimd>(BFloat16* source) where TSimd : struct, ISimd<TSimd> => TSimd.LoadBf16((ushort*)source);
+    public static TLane Load<TLane>(BFloat16* source) where TLane : struct, IFloatLane<TLane> => TLane.LoadBf16((ushort*)source);
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float ToSingle(BFloat16 value) => BitConverter.UInt32BitsToSingle((uint)value.bits << 16);
 }
@@ -31,7 +31,7 @@ internal readonly unsafe struct Float16(ushort bits) : IWeightElement<Float16>
 {
     private readonly ushort bits = bits;
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TSimd Load<TSimd>(Float16* source) where TSimd : struct, ISimd<TSimd> => TSimd.LoadF16((ushort*)source);
+    public static TLane Load<TLane>(Float16* source) where TLane : struct, IFloatLane<TLane> => TLane.LoadF16((ushort*)source);
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float ToSingle(Float16 value) => (float)BitConverter.UInt16BitsToHalf(value.bits);
 }

@@ -25,28 +25,28 @@ internal abstract unsafe class WeightMatrix
 
     public static WeightMatrix Load(StoredTensor tensor) => CpuFeatures.VectorBits switch
     {
-        512 => Load<Simd512>(tensor),
-        256 => Load<Simd256>(tensor),
-        _ => Load<Simd128>(tensor),
+        512 => Load<V16>(tensor),
+        256 => Load<V8>(tensor),
+        _ => Load<V4>(tensor),
     };
 
-    private static WeightMatrix Load<TSimd>(StoredTensor tensor) where TSimd : struct, ISimd<TSimd> => tensor.DType switch
+    private static WeightMatrix Load<TLane>(StoredTensor tensor) where TLane : struct, IFloatLane<TLane> => tensor.DType switch
     {
-        DType.F32 => new Of<TSimd, Float32>(tensor),
-        DType.BF16 => new Of<TSimd, BFloat16>(tensor),
-        DType.F16 => new Of<TSimd, Float16>(tensor),
+        DType.F32 => new Of<TLane, Float32>(tensor),
+        DType.BF16 => new Of<TLane, BFloat16>(tensor),
+        DType.F16 => new Of<TLane, Float16>(tensor),
         _ => throw new BackendException(
             $"tensor \"{tensor.Name}\" has dtype {tensor.DType}; the CPU multiplies F32, F16 and BF16 weights"),
     };
 
-    private sealed class Of<TSimd, TWeight>(StoredTensor tensor) : WeightMatrix(tensor)
-        where TSimd : struct, ISimd<TSimd>
+    private sealed class Of<TLane, TWeight>(StoredTensor tensor) : WeightMatrix(tensor)
+        where TLane : struct, IFloatLane<TLane>
         where TWeight : unmanaged, IWeightElement<TWeight>
     {
         private TWeight* Weights => (TWeight*)Tensor.Address;
 
         public override void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
-            => RowDot<TSimd, TWeight>.Rows(Weights, Columns, from, to, x, xStride, tokens, y, yStride);
+            => RowDot<TLane, TWeight>.Rows(Weights, Columns, from, to, x, xStride, tokens, y, yStride);
 
         public override void CopyRow(int row, float scale, float* output)
         {

@@ -1,4 +1,0 @@
-namespace Lapidary;
-public readonly struct TGelu : IActivation<TGelu> { public static ActivationInfo Info => new("gelu", [], null, "", true, 0); public static T Apply<T>(TGelu a, T x) where T : struct, ILane<T> => T.Const(0.5) * x * (T.Const(1) + T.Erf(x * T.Const(0.7071067811865476))); }
-public readonly struct TTanh : IActivation<TTanh> { public static ActivationInfo Info => new("gelu_tanh", [], null, "", true, 0); public static T Apply<T>(TTanh a, T x) where T : struct, ILane<T> => T.Const(0.5) * x * (T.Const(1) + T.Tanh(T.Const(0.7978845608028654) * (x + T.Const(0.044715) * x * x * x))); }
-public readonly struct TSilu : IActivation<TSilu> { public static ActivationInfo Info => new("silu", [], null, "", true, 0); public static T Apply<T>(TSilu a, T x) where T : struct, ILane<T> => x / (T.Const(1) + T.Exp(T.Const(0) - x)); }

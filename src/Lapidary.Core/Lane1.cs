@@ -1,0 +1,82 @@
+using System.Runtime.CompilerServices;
+
+namespace Lapidary;
+
+/// <summary>One float32: the tails of vector loops.</summary>
+public readonly unsafe struct V1(float value) : IFloatLane<V1>
+{
+    public float Value { get; } = value;
+
+    public static int Count => 1;
+
+    public static V1 Zero => default;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Const(double c) => new((float)c);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Load(float* source) => new(*source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(V1 value, float* destination) => *destination = value.Value;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 LoadBf16(ushort* source) => new(BitConverter.UInt32BitsToSingle((uint)*source << 16));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 LoadF16(ushort* source) => new((float)BitConverter.UInt16BitsToHalf(*source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 operator +(V1 a, V1 b) => new(a.Value + b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 operator -(V1 a, V1 b) => new(a.Value - b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 operator *(V1 a, V1 b) => new(a.Value * b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 operator /(V1 a, V1 b) => new(a.Value / b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 MultiplyAdd(V1 a, V1 b, V1 c) => new(float.MultiplyAddEstimate(a.Value, b.Value, c.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Min(V1 a, V1 b) => new(MathF.Min(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Max(V1 a, V1 b) => new(MathF.Max(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 CopySign(V1 a, V1 b) => new(MathF.CopySign(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Abs(V1 a) => new(MathF.Abs(a.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Clamp(V1 a, float low, float high) => new(float.MaxNative(low, float.MinNative(high, a.Value)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Round(V1 a) => new(MathF.Round(a.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 PowerOfTwo(V1 n) => new(BitConverter.Int32BitsToSingle(((int)n.Value + 127) << 23));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 SelectLess(V1 a, V1 b, V1 less, V1 otherwise) => a.Value < b.Value ? less : otherwise;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Exp(V1 a) => LaneMath.Exp(a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Tanh(V1 a) => LaneMath.Tanh(a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Erf(V1 a) => LaneMath.Erf(a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(V1 value) => value.Value;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float MaxElement(V1 value) => value.Value;
+}

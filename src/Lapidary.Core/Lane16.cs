@@ -1,0 +1,93 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Lapidary;
+
+/// <summary>Sixteen float32 lanes.</summary>
+public readonly unsafe struct V16(Vector512<float> value) : IFloatLane<V16>
+{
+    public Vector512<float> Value { get; } = value;
+
+    public static int Count => 16;
+
+    public static V16 Zero => default;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Const(double c) => new(Vector512.Create((float)c));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Load(float* source) => new(Vector512.Load(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(V16 value, float* destination) => value.Value.Store(destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 LoadBf16(ushort* source)
+    {
+        Vector256<ushort> half = Vector256.Load(source);
+        return new((Vector512.Create(Vector256.WidenLower(half), Vector256.WidenUpper(half)) << 16).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 LoadF16(ushort* source)
+    {
+        Vector256<ushort> half = Vector256.Load(source);
+        Vector512<uint> bits = Vector512.Create(Vector256.WidenLower(half), Vector256.WidenUpper(half));
+        Vector512<float> magnitude = ((bits & Vector512.Create(0x7fffu)) << 13).AsSingle() * Vector512.Create(LaneMath.HalfRebias);
+        return new((magnitude.AsUInt32() | ((bits & Vector512.Create(0x8000u)) << 16)).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 operator +(V16 a, V16 b) => new(a.Value + b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 operator -(V16 a, V16 b) => new(a.Value - b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 operator *(V16 a, V16 b) => new(a.Value * b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 operator /(V16 a, V16 b) => new(a.Value / b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 MultiplyAdd(V16 a, V16 b, V16 c) => new(Vector512.MultiplyAddEstimate(a.Value, b.Value, c.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Min(V16 a, V16 b) => new(Vector512.Min(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Max(V16 a, V16 b) => new(Vector512.Max(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 CopySign(V16 a, V16 b) => new(Vector512.CopySign(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Abs(V16 a) => new(Vector512.Abs(a.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Clamp(V16 a, float low, float high) => new(Vector512.MaxNative(Vector512.Create(low), Vector512.MinNative(Vector512.Create(high), a.Value)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Round(V16 a) => new(Vector512.Round(a.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 PowerOfTwo(V16 n) => new(((Vector512.ConvertToInt32(n.Value) + Vector512.Create(127)) << 23).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 SelectLess(V16 a, V16 b, V16 less, V16 otherwise) => new(Vector512.ConditionalSelect(Vector512.LessThan(a.Value, b.Value), less.Value, otherwise.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Exp(V16 a) => LaneMath.Exp(a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Tanh(V16 a) => LaneMath.Tanh(a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Erf(V16 a) => LaneMath.Erf(a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(V16 value) => V8.Sum(new V8(value.Value.GetLower() + value.Value.GetUpper()));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float MaxElement(V16 value) => V8.MaxElement(new V8(Vector256.Max(value.Value.GetLower(), value.Value.GetUpper())));
+}

@@ -1,0 +1,93 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Lapidary;
+
+/// <summary>Four float32 lanes.</summary>
+public readonly unsafe struct V4(Vector128<float> value) : IFloatLane<V4>
+{
+    public Vector128<float> Value { get; } = value;
+
+    public static int Count => 4;
+
+    public static V4 Zero => default;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Const(double c) => new(Vector128.Create((float)c));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Load(float* source) => new(Vector128.Load(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(V4 value, float* destination) => value.Value.Store(destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 LoadBf16(ushort* source)
+    {
+        Vector64<ushort> half = Vector64.Load(source);
+        return new((Vector128.Create(Vector64.WidenLower(half), Vector64.WidenUpper(half)) << 16).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 LoadF16(ushort* source)
+    {
+        Vector64<ushort> half = Vector64.Load(source);
+        Vector128<uint> bits = Vector128.Create(Vector64.WidenLower(half), Vector64.WidenUpper(half));
+        Vector128<float> magnitude = ((bits & Vector128.Create(0x7fffu)) << 13).AsSingle() * Vector128.Create(LaneMath.HalfRebias);
+        return new((magnitude.AsUInt32() | ((bits & Vector128.Create(0x8000u)) << 16)).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 operator +(V4 a, V4 b) => new(a.Value + b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 operator -(V4 a, V4 b) => new(a.Value - b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 operator *(V4 a, V4 b) => new(a.Value * b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 operator /(V4 a, V4 b) => new(a.Value / b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 MultiplyAdd(V4 a, V4 b, V4 c) => new(Vector128.MultiplyAddEstimate(a.Value, b.Value, c.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Min(V4 a, V4 b) => new(Vector128.Min(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Max(V4 a, V4 b) => new(Vector128.Max(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 CopySign(V4 a, V4 b) => new(Vector128.CopySign(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Abs(V4 a) => new(Vector128.Abs(a.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Clamp(V4 a, float low, float high) => new(Vector128.MaxNative(Vector128.Create(low), Vector128.MinNative(Vector128.Create(high), a.Value)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Round(V4 a) => new(Vector128.Round(a.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 PowerOfTwo(V4 n) => new(((Vector128.ConvertToInt32(n.Value) + Vector128.Create(127)) << 23).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 SelectLess(V4 a, V4 b, V4 less, V4 otherwise) => new(Vector128.ConditionalSelect(Vector128.LessThan(a.Value, b.Value), less.Value, otherwise.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Exp(V4 a) => LaneMath.Exp(a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Tanh(V4 a) => LaneMath.Tanh(a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Erf(V4 a) => LaneMath.Erf(a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(V4 value) => Vector128.Sum(value.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float MaxElement(V4 value) => MathF.Max(MathF.Max(value.Value[0], value.Value[1]), MathF.Max(value.Value[2], value.Value[3]));
+}

@@ -1,0 +1,93 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Lapidary;
+
+/// <summary>Eight float32 lanes.</summary>
+public readonly unsafe struct V8(Vector256<float> value) : IFloatLane<V8>
+{
+    public Vector256<float> Value { get; } = value;
+
+    public static int Count => 8;
+
+    public static V8 Zero => default;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Const(double c) => new(Vector256.Create((float)c));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Load(float* source) => new(Vector256.Load(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(V8 value, float* destination) => value.Value.Store(destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 LoadBf16(ushort* source)
+    {
+        Vector128<ushort> half = Vector128.Load(source);
+        return new((Vector256.Create(Vector128.WidenLower(half), Vector128.WidenUpper(half)) << 16).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 LoadF16(ushort* source)
+    {
+        Vector128<ushort> half = Vector128.Load(source);
+        Vector256<uint> bits = Vector256.Create(Vector128.WidenLower(half), Vector128.WidenUpper(half));
+        Vector256<float> magnitude = ((bits & Vector256.Create(0x7fffu)) << 13).AsSingle() * Vector256.Create(LaneMath.HalfRebias);
+        return new((magnitude.AsUInt32() | ((bits & Vector256.Create(0x8000u)) << 16)).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 operator +(V8 a, V8 b) => new(a.Value + b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 operator -(V8 a, V8 b) => new(a.Value - b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 operator *(V8 a, V8 b) => new(a.Value * b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 operator /(V8 a, V8 b) => new(a.Value / b.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 MultiplyAdd(V8 a, V8 b, V8 c) => new(Vector256.MultiplyAddEstimate(a.Value, b.Value, c.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Min(V8 a, V8 b) => new(Vector256.Min(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Max(V8 a, V8 b) => new(Vector256.Max(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 CopySign(V8 a, V8 b) => new(Vector256.CopySign(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Abs(V8 a) => new(Vector256.Abs(a.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Clamp(V8 a, float low, float high) => new(Vector256.MaxNative(Vector256.Create(low), Vector256.MinNative(Vector256.Create(high), a.Value)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Round(V8 a) => new(Vector256.Round(a.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 PowerOfTwo(V8 n) => new(((Vector256.ConvertToInt32(n.Value) + Vector256.Create(127)) << 23).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 SelectLess(V8 a, V8 b, V8 less, V8 otherwise) => new(Vector256.ConditionalSelect(Vector256.LessThan(a.Value, b.Value), less.Value, otherwise.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Exp(V8 a) => LaneMath.Exp(a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Tanh(V8 a) => LaneMath.Tanh(a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Erf(V8 a) => LaneMath.Erf(a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(V8 value) => V4.Sum(new V4(value.Value.GetLower() + value.Value.GetUpper()));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float MaxElement(V8 value) => V4.MaxElement(new V4(Vector128.Max(value.Value.GetLower(), value.Value.GetUpper())));
+}
