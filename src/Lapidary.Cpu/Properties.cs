@@ -1,0 +1,4 @@
+using System.Runtime.CompilerServices;
+
+[assembly: InternalsVisibleTo("Lapidary.Tests")]
+[assembly: InternalsVisibleTo("Lapidary.Benchmarks")]
