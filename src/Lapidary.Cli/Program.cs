@@ -5,6 +5,8 @@ using Lapidary.Cli.Commands;
 // One line per command; each command is one file under Commands/.
 RootCommand root = new("Lapidary runs mixture-of-experts language models from HuggingFace checkpoints.")
 {
+    TokenizeCommand.Create(),
+    DetokenizeCommand.Create(),
     ParityCommand.Create(),
 };
 

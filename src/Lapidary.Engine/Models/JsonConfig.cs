@@ -23,6 +23,17 @@ internal readonly struct JsonConfig(JsonElement element, string file)
         }
     }
 
+    /// <summary>The objects of a list; none when the key is missing.</summary>
+    public IReadOnlyList<JsonConfig> List(string key)
+    {
+        if (!Present(key, out JsonElement value)) return [];
+        if (value.ValueKind != JsonValueKind.Array) throw Wrong(key, value, "a list of objects");
+        List<JsonConfig> objects = [];
+        foreach (JsonElement item in value.EnumerateArray())
+            objects.Add(item.ValueKind == JsonValueKind.Object ? new JsonConfig(item, file) : throw Wrong(key, item, "a list of objects"));
+        return objects;
+    }
+
     public string? String(string key)
     {
         if (!Present(key, out JsonElement value)) return null;

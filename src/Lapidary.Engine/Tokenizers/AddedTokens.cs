@@ -1,0 +1,71 @@
+using System.Buffers;
+using System.Text;
+
+namespace Lapidary.Tokenizers;
+
+/// <summary>A token that is found in the text before the model sees it.</summary>
+internal sealed record AddedToken(int Id, string Content, bool Special, bool SingleWord, bool LeftStrip, bool RightStrip, bool Normalized);
+
+/// <summary>Finds added tokens: the leftmost one, the longest of those that begin there.</summary>
+internal sealed class AddedTokens
+{
+    private readonly Dictionary<char, AddedToken[]> byFirstChar; // longest first
+    private readonly SearchValues<char> firstChars;
+
+    /// <param name="pattern">The text that stands for a token: its content, or its normalised content.</param>
+    public AddedTokens(IEnumerable<AddedToken> tokens, Func<AddedToken, string> pattern)
+    {
+        byFirstChar = tokens.Select(t => t with { Content = pattern(t) }).Where(t => t.Content.Length > 0)
+            .GroupBy(t => t.Content[0]).ToDictionary(g => g.Key, g => g.OrderByDescending(t => t.Content.Length).ToArray());
+        firstChars = SearchValues.Create([.. byFirstChar.Keys]);
+    }
+
+    public bool Any => byFirstChar.Count > 0;
+
+    /// <summary>Cuts the text into stretches without added tokens (Token null) and added tokens, in order.</summary>
+    public IEnumerable<(string Text, AddedToken? Token)> Split(string text)
+    {
+        int start = 0, position = 0;
+        while (true)
+        {
+            int next = text.AsSpan(position).IndexOfAny(firstChars);
+            if (next < 0) break;
+            position += next;
+            if (Match(text, position) is not { } token)
+            {
+                position++;
+                continue;
+            }
+            int from = position, to = position + token.Content.Length;
+            position = to;
+            if (token.SingleWord && (IsWordBefore(text, from) || IsWordAfter(text, to))) continue;
+            if (token.LeftStrip)
+                while (from > start && char.IsWhiteSpace(text[from - 1])) from--;
+            if (token.RightStrip)
+                while (to < text.Length && char.IsWhiteSpace(text[to])) to++;
+            if (from > start) yield return (text[start..from], null);
+            yield return (token.Content, token);
+            start = position = to;
+        }
+        if (start < text.Length) yield return (start == 0 ? text : text[start..], null);
+    }
+
+    private AddedToken? Match(string text, int position)
+    {
+        foreach (AddedToken token in byFirstChar[text[position]])
+            if (string.CompareOrdinal(text, position, token.Content, 0, token.Content.Length) == 0) return token;
+        return null;
+    }
+
+    private static bool IsWordBefore(string text, int index)
+        => Rune.DecodeLastFromUtf16(text.AsSpan(0, index), out Rune rune, out _) == OperationStatus.Done && IsWord(rune);
+
+    private static bool IsWordAfter(string text, int index)
+        => Rune.DecodeFromUtf16(text.AsSpan(index), out Rune rune, out _) == OperationStatus.Done && IsWord(rune);
+
+    /// <summary>\w: letters, marks, digits and connectors.</summary>
+    private static bool IsWord(Rune rune) => Rune.IsLetterOrDigit(rune) || rune.Value == '_'
+        || Rune.GetUnicodeCategory(rune) is System.Globalization.UnicodeCategory.NonSpacingMark
+            or System.Globalization.UnicodeCategory.SpacingCombiningMark or System.Globalization.UnicodeCategory.EnclosingMark
+            or System.Globalization.UnicodeCategory.LetterNumber or System.Globalization.UnicodeCategory.ConnectorPunctuation;
+}

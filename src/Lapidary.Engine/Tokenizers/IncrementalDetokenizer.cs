@@ -1,0 +1,39 @@
+namespace Lapidary.Tokenizers;
+
+/// <summary>
+/// Turns ids into text as they come. Text is given out once no later token can change it: a character that is spread over
+/// several byte tokens appears whole. The pieces joined are the text of all ids.
+/// </summary>
+public sealed class IncrementalDetokenizer(Tokenizer tokenizer, SpecialText special)
+{
+    private readonly List<int> window = []; // tokens already given out that set the context, then those held back
+    private string given = "";              // text of the first part
+    private int context;                    // length of the first part
+
+    /// <summary>The text that this token completes; may be empty.</summary>
+    /// <exception cref="TokenizerException">The id is not in the vocabulary.</exception>
+    public string Push(int id)
+    {
+        if (!tokenizer.Contains(id)) tokenizer.IdToToken(id); // throws
+        if (special == SpecialText.Skip && tokenizer.IsSpecial(id)) return "";
+        window.Add(id);
+        if (tokenizer.MayBePartial(id)) return "";
+        string text = Text(0);
+        return text.EndsWith('\uFFFD') ? "" : Give(text);
+    }
+
+    /// <summary>What is still held back, complete or not.</summary>
+    public string Flush() => window.Count > context ? Give(Text(0)) : "";
+
+    private string Give(string text)
+    {
+        string delta = text[given.Length..];
+        // The tokens just given out are the context of the next ones; earlier ones no longer matter.
+        window.RemoveRange(0, context);
+        context = window.Count;
+        given = Text(0);
+        return delta;
+    }
+
+    private string Text(int from) => tokenizer.Decode(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(window)[from..], SpecialText.Keep);
+}
