@@ -50,7 +50,7 @@ internal static class JsonLines
         {
             return JsonSerializer.Deserialize(text, type) ?? throw new RequestException($"expected {expected}, found null");
         }
-        catch (JsonException exception)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException) // the latter: a lone surrogate
         {
             string shown = text.Length > 40 ? text[..40] + "…" : text;
             throw new RequestException($"expected {expected}, found {shown.ReplaceLineEndings(" ")}", exception);

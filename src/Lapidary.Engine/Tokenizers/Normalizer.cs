@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using System.Text.RegularExpressions;
 
 namespace Lapidary.Tokenizers;
 
@@ -23,19 +22,24 @@ internal abstract class Normalizer
         public override string Normalize(string text) => text.Replace(pattern, content, StringComparison.Ordinal);
     }
 
-    public sealed class ReplaceRegex(Regex pattern, string content) : Normalizer
+    public sealed class ReplaceRegex(TextPattern pattern, string content) : Normalizer
     {
-        public override string Normalize(string text) => pattern.Replace(text, _ => content);
+        public override string Normalize(string text)
+        {
+            StringBuilder result = new(text.Length);
+            int position = 0;
+            foreach ((int start, int length) in pattern.Matches(text))
+            {
+                result.Append(text, position, start - position).Append(content);
+                position = start + length;
+            }
+            return result.Append(text, position, text.Length - position).ToString();
+        }
     }
 
     public sealed class Prepend(string prefix) : Normalizer
     {
         public override string Normalize(string text) => text.Length == 0 ? text : prefix + text;
-    }
-
-    public sealed class Unicode(NormalizationForm form) : Normalizer
-    {
-        public override string Normalize(string text) => text.Normalize(form);
     }
 
     public sealed class Lowercase : Normalizer

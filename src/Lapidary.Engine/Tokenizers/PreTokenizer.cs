@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.RegularExpressions;
 
 namespace Lapidary.Tokenizers;
 
@@ -14,7 +13,7 @@ internal enum SplitBehavior
 }
 
 /// <summary>Cuts normalised text into the words that merges stay within: the "pre_tokenizer" of tokenizer.json.</summary>
-internal abstract partial class PreTokenizer
+internal abstract class PreTokenizer
 {
     /// <summary>Replaces each word of the list by its parts, in order.</summary>
     public abstract void Split(List<string> words);
@@ -50,19 +49,19 @@ internal abstract partial class PreTokenizer
     }
 
     /// <summary>GPT-2: splits by its pattern and writes each word in the byte alphabet.</summary>
-    public sealed partial class ByteLevel(bool addPrefixSpace, bool useRegex) : PreTokenizer
+    public sealed class ByteLevel(bool addPrefixSpace, bool useRegex) : PreTokenizer
     {
+        private static readonly Lazy<TextPattern> Pattern =
+            new(() => new TextPattern(@"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"));
+
         public override void Split(List<string> words) => Each(words, (word, parts) =>
         {
             if (addPrefixSpace && !word.StartsWith(' ')) word = ' ' + word;
             int from = parts.Count;
-            if (useRegex) Pieces.Add(word, Pattern().EnumerateMatches(word).Ranges(), SplitBehavior.Isolated, invert: false, parts);
+            if (useRegex) Pieces.Add(word, Pattern.Value.Matches(word), SplitBehavior.Isolated, invert: false, parts);
             else parts.Add(word);
             for (int i = from; i < parts.Count; i++) parts[i] = ByteAlphabet.Encode(parts[i]);
         });
-
-        [GeneratedRegex(@"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")]
-        private static partial Regex Pattern();
     }
 
     public enum PrependScheme
@@ -122,13 +121,6 @@ internal static class Pieces
     {
         for (int i = word.IndexOf(literal, StringComparison.Ordinal); i >= 0; i = word.IndexOf(literal, i + literal.Length, StringComparison.Ordinal))
             yield return (i, literal.Length);
-    }
-
-    public static List<(int Start, int Length)> Ranges(this Regex.ValueMatchEnumerator matches)
-    {
-        List<(int, int)> ranges = [];
-        foreach (ValueMatch match in matches) ranges.Add((match.Index, match.Length));
-        return ranges;
     }
 
     private static void Join(List<(int Start, int End, bool Delimiter)> ranges, SplitBehavior behavior)

@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.RegularExpressions;
 using Lapidary.Models;
 
 namespace Lapidary.Tokenizers;
@@ -7,9 +6,6 @@ namespace Lapidary.Tokenizers;
 /// <summary>The small parts of tokenizer.json: added tokens, normalizer, pre-tokenizer, post-processor, decoder.</summary>
 internal sealed class TokenizerPartsReader(string file)
 {
-    // A pattern of a hostile file must not run for ever; matching a real one on a long text takes far less.
-    private static readonly TimeSpan MatchTimeout = TimeSpan.FromSeconds(10);
-
     public List<AddedToken> AddedTokens(JsonConfig? list, Vocabulary vocabulary)
     {
         List<AddedToken> tokens = [];
@@ -37,14 +33,10 @@ internal sealed class TokenizerPartsReader(string file)
         return Type(c, "normalizer") switch
         {
             "Sequence" => new Normalizer.Sequence([.. c.List("normalizers").Select(n => Normalizer(n)!)]),
-            "Replace" => Pattern(c) is var (literal, regex) && regex is null
-                ? new Normalizer.Replace(literal!, c.String("content") ?? "")
-                : new Normalizer.ReplaceRegex(regex!, c.String("content") ?? ""),
+            "Replace" => Pattern(c) is (null, { } pattern)
+                ? new Normalizer.ReplaceRegex(pattern, c.String("content") ?? "")
+                : new Normalizer.Replace(Pattern(c).Literal!, c.String("content") ?? ""),
             "Prepend" => new Normalizer.Prepend(c.String("prepend") ?? throw Error("normalizer Prepend has no \"prepend\"")),
-            "NFC" => new Normalizer.Unicode(NormalizationForm.FormC),
-            "NFD" => new Normalizer.Unicode(NormalizationForm.FormD),
-            "NFKC" => new Normalizer.Unicode(NormalizationForm.FormKC),
-            "NFKD" => new Normalizer.Unicode(NormalizationForm.FormKD),
             "Lowercase" => new Normalizer.Lowercase(),
             "Strip" => new Normalizer.Strip(c.Bool("strip_left", true), c.Bool("strip_right", true)),
             "StripAccents" => new Normalizer.StripAccents(),
@@ -62,7 +54,7 @@ internal sealed class TokenizerPartsReader(string file)
             "Split" => Split(c),
             "ByteLevel" => new PreTokenizer.ByteLevel(c.Bool("add_prefix_space", true), c.Bool("use_regex", true)),
             "Metaspace" => new PreTokenizer.Metaspace(Replacement(c), Scheme(c), c.Bool("split", true)),
-            "Whitespace" => Regex(@"\w+|[^\w\s]+", SplitBehavior.Removed, invert: true),
+            "Whitespace" => new PreTokenizer.Delimited(Compile(@"\w+|[^\w\s]+").Matches, SplitBehavior.Removed, invert: true),
             "WhitespaceSplit" => new PreTokenizer.CharacterClass(Rune.IsWhiteSpace, SplitBehavior.Removed),
             "Digits" => new PreTokenizer.CharacterClass(Rune.IsNumber, c.Bool("individual_digits", false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous),
             "Punctuation" => new PreTokenizer.CharacterClass(IsPunctuation, Behavior(c, SplitBehavior.Isolated)),
@@ -122,32 +114,22 @@ internal sealed class TokenizerPartsReader(string file)
     {
         SplitBehavior behavior = Behavior(c, missing: null);
         bool invert = c.Bool("invert", false);
-        (string? literal, Regex? regex) = Pattern(c);
-        return literal is not null
-            ? new PreTokenizer.Delimited(word => Pieces.Occurrences(word, literal), behavior, invert)
-            : new PreTokenizer.Delimited(word => regex!.EnumerateMatches(word).Ranges(), behavior, invert);
+        (string? literal, TextPattern? pattern) = Pattern(c);
+        return new PreTokenizer.Delimited(literal is not null ? word => Pieces.Occurrences(word, literal) : pattern!.Matches, behavior, invert);
     }
 
-    private PreTokenizer.Delimited Regex(string pattern, SplitBehavior behavior, bool invert)
-    {
-        Regex regex = Compile(pattern);
-        return new PreTokenizer.Delimited(word => regex.EnumerateMatches(word).Ranges(), behavior, invert);
-    }
-
-    private (string? Literal, Regex? Regex) Pattern(JsonConfig c)
+    private (string? Literal, TextPattern? Pattern) Pattern(JsonConfig c)
     {
         JsonConfig pattern = c.Object("pattern") ?? throw Error("a pattern is missing");
         if (pattern.String("String") is { } literal) return literal.Length > 0 ? (literal, null) : throw Error("a pattern is empty");
         return (null, Compile(pattern.String("Regex") ?? throw Error("a pattern is neither String nor Regex")));
     }
 
-    private Regex Compile(string pattern)
+    private TextPattern Compile(string pattern)
     {
         try
         {
-            // Possessive quantifiers of Oniguruma are atomic groups here; nothing else of its syntax occurs in tokenizers.
-            return new Regex(System.Text.RegularExpressions.Regex.Replace(pattern, @"((?:\[(?:\\.|[^\]\\])*\]|\\p\{\w+\}|\\.|\([^()]*\)|[^\\()\[\]])(?:[*+?]|\{\d+(?:,\d*)?\}))\+", "(?>$1)"),
-                RegexOptions.CultureInvariant, MatchTimeout);
+            return new TextPattern(pattern);
         }
         catch (ArgumentException exception)
         {
