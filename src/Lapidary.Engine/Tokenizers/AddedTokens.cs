@@ -63,8 +63,8 @@ internal sealed class AddedTokens
     private static bool IsWordAfter(string text, int index)
         => Rune.DecodeFromUtf16(text.AsSpan(index), out Rune rune, out _) == OperationStatus.Done && IsWord(rune);
 
-    /// <summary>\w: letters, marks, digits and connectors.</summary>
-    private static bool IsWord(Rune rune) => Rune.IsLetterOrDigit(rune) || rune.Value == '_'
+    /// <summary>\w of Rust's expressions: letters, marks, digits, connectors and the two joiners.</summary>
+    private static bool IsWord(Rune rune) => Rune.IsLetterOrDigit(rune) || rune.Value is '_' or 0x200C or 0x200D
         || Rune.GetUnicodeCategory(rune) is System.Globalization.UnicodeCategory.NonSpacingMark
             or System.Globalization.UnicodeCategory.SpacingCombiningMark or System.Globalization.UnicodeCategory.EnclosingMark
             or System.Globalization.UnicodeCategory.LetterNumber or System.Globalization.UnicodeCategory.ConnectorPunctuation;
