@@ -1,9 +1,11 @@
 using System.CommandLine;
 using Lapidary;
+using Lapidary.Cli.Commands;
 
 // One line per command; each command is one file under Commands/.
 RootCommand root = new("Lapidary runs mixture-of-experts language models from HuggingFace checkpoints.")
 {
+    RenderCommand.Create(),
 };
 
 // Exit codes: 0 done, 1 the work failed (one "error:" line on standard error), 2 the command line is wrong.
