@@ -83,6 +83,7 @@ internal sealed class BraceFormat
     private TemplateValue Lookup(string name)
     {
         int end = name.AsSpan().IndexOfAny('.', '[');
+        if (end == 0) throw new TemplateFault($"\"{name}\" is not a field of a format: an attribute or item needs a number or name before it");
         TemplateValue value = First(end < 0 ? name : name[..end]);
         while (end >= 0 && end < name.Length)
         {

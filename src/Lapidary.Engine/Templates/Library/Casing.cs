@@ -86,7 +86,9 @@ internal static class Casing
         if (first[0] is >= '\u01c4' and <= '\u01cc') return first[0] <= '\u01c6' ? "\u01c5" : first[0] <= '\u01c9' ? "\u01c8" : "\u01cb";
         if (first[0] is >= '\u01f1' and <= '\u01f3') return "\u01f2";
         string upper = Upper(first);
-        return upper.Length > first.Length ? upper[..1] + Lower(upper[1..]) : upper;
+        if (upper.Length == first.Length) return upper;
+        int letter = IsCased(upper[0]) ? 1 : 2;
+        return upper[..letter] + Lower(upper[letter..]);
     }
 
     /// <summary>str.title: every run of letters is capitalised.</summary>

@@ -8,7 +8,7 @@ namespace Lapidary.Templates.Library;
 
 /// <summary>Python's format specification: [[fill]align][sign][#][0][width][grouping][.precision][type].</summary>
 internal sealed record FormatSpec(
-    string Fill, char Align, char Sign, bool Alternate, int Width, char Grouping, int? Precision, char Type)
+    string Fill, char Align, char Sign, bool Alternate, bool Zero, int Width, char Grouping, int? Precision, char Type)
 {
     /// <summary>More digits than any float has; a larger precision is refused.</summary>
     public const int MaxPrecision = 1100;
@@ -16,7 +16,7 @@ internal sealed record FormatSpec(
     public static FormatSpec Parse(string text)
     {
         int i = 0;
-        string fill = " ";
+        string? fill = null;
         char align = '\0', sign = '-', grouping = '\0';
         int fillLength = text.Length > 1 && char.IsSurrogatePair(text, 0) ? 2 : 1;
         if (text.Length > fillLength && text[fillLength] is '<' or '>' or '=' or '^')
@@ -28,14 +28,14 @@ internal sealed record FormatSpec(
         else if (text.Length > 0 && text[0] is '<' or '>' or '=' or '^') align = text[i++];
         if (i < text.Length && text[i] is '+' or '-' or ' ') sign = text[i++];
         bool alternate = Take(text, ref i, '#');
-        if (Take(text, ref i, '0') && align == '\0') (fill, align) = ("0", '=');
+        bool zero = Take(text, ref i, '0');
         int width = Number(text, ref i) ?? 0;
         if (i < text.Length && text[i] is ',' or '_') grouping = text[i++];
         int? precision = null;
         if (Take(text, ref i, '.')) precision = Number(text, ref i) ?? throw new TemplateFault("a format has a \".\" without a precision");
         char type = i < text.Length ? text[i++] : '\0';
         if (i < text.Length) throw new TemplateFault($"\"{text}\" is not a format");
-        return new FormatSpec(fill, align, sign, alternate, width, grouping, precision, type);
+        return new FormatSpec(fill ?? (zero ? "0" : " "), align, sign, alternate, zero, width, grouping, precision, type);
     }
 
     private static bool Take(string text, ref int i, char wanted)
@@ -132,8 +132,8 @@ internal sealed record FormatSpec(
     private string Number(bool negative, string prefix, string digits, string rest, int group)
     {
         string sign = negative ? "-" : Sign is '+' or ' ' ? Sign.ToString() : "";
-        if (Grouping != '\0') digits = Grouped(digits, group, Fill == "0" && Align == '=' ? Width - sign.Length - prefix.Length - rest.Length : 0);
-        return Aligned(sign + prefix, digits + rest, '>');
+        if (Grouping != '\0') digits = Grouped(digits, group, Fill == "0" && Align is '=' or '\0' ? Width - sign.Length - prefix.Length - rest.Length : 0);
+        return Aligned(sign + prefix, digits + rest, Zero ? '=' : '>');
     }
 
     private string Grouped(string digits, int group, int width)

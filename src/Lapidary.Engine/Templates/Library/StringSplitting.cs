@@ -14,7 +14,7 @@ internal static class StringSplitting
             if (i == text.Length) return parts;
             if (parts.Count == limit)
             {
-                parts.Add(PythonText.TrimEnd(text[i..]));
+                parts.Add(text[i..]);
                 return parts;
             }
             int start = i;
@@ -32,7 +32,7 @@ internal static class StringSplitting
             if (i == 0) break;
             if (parts.Count == limit)
             {
-                parts.Add(PythonText.TrimStart(text[..i]));
+                parts.Add(text[..i]);
                 break;
             }
             int end = i;

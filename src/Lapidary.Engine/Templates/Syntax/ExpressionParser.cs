@@ -19,7 +19,7 @@ internal sealed class ExpressionParser(TokenStream stream)
     public Expression Tuple() => _primary.Tuple(Expression, TupleEnd.Tag);
 
     /// <summary>The same where an inline "if" would be read as part of the statement.</summary>
-    public Expression TupleWithoutCondition(string? endName = null) => _primary.Tuple(Or, TupleEnd.Tag, endName);
+    public Expression TupleWithoutCondition() => _primary.Tuple(Or, TupleEnd.Tag);
 
     /// <summary>A "| filter" chain without its subject.</summary>
     public Expression FilterChain() => _primary.FilterChain(null);

@@ -93,12 +93,12 @@ internal sealed class PrimaryParser(TokenStream stream)
         return new ConstantExpression(new StringValue(string.Concat(parts)), first.Line);
     }
 
-    public Expression Tuple(Func<Expression> item, TupleEnd end, string? endName = null)
+    public Expression Tuple(Func<Expression> item, TupleEnd end)
     {
         int line = stream.Current.Line;
         List<Expression> items = [];
         bool isTuple = false;
-        while (!AtTupleEnd(endName))
+        while (stream.Current.Kind is not (TokenKind.VariableEnd or TokenKind.BlockEnd or TokenKind.RightParenthesis))
         {
             items.Add(item());
             if (!stream.TakeIf(TokenKind.Comma)) break;
@@ -108,10 +108,6 @@ internal sealed class PrimaryParser(TokenStream stream)
         if (items.Count == 0 && end == TupleEnd.Tag) throw stream.Error($"expected an expression, found {stream.Current}");
         return new TupleExpression([.. items], line);
     }
-
-    private bool AtTupleEnd(string? endName)
-        => stream.Current.Kind is TokenKind.VariableEnd or TokenKind.BlockEnd or TokenKind.RightParenthesis
-            || (endName is not null && stream.Current.IsName(endName));
 
     private ListExpression List()
     {

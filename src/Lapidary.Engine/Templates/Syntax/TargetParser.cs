@@ -49,14 +49,13 @@ internal sealed class TargetParser(TokenStream stream)
         List<Target> items = [];
         bool isTuple = false;
         stream.Enter();
-        while (stream.Current.Kind is TokenKind.Name or TokenKind.LeftParenthesis && !stream.Current.IsName("in"))
+        while (stream.Current.Kind != TokenKind.RightParenthesis)
         {
             items.Add(Single());
             if (!stream.TakeIf(TokenKind.Comma)) break;
             isTuple = true;
         }
         stream.Leave();
-        if (items.Count == 0 && stream.Current.Kind != TokenKind.RightParenthesis) throw stream.Error($"expected a name to assign to, found {stream.Current}");
         return isTuple || items.Count != 1 ? new TupleTarget([.. items], line) : items[0];
     }
 

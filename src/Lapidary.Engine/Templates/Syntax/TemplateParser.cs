@@ -100,7 +100,7 @@ internal sealed class TemplateParser
         string end;
         do
         {
-            Formula test = _expressions.Formula(() => _expressions.TupleWithoutCondition());
+            Formula test = _expressions.Formula(_expressions.TupleWithoutCondition);
             branches.Add((test, Block("if", out end, "elif", "else", "endif")));
         }
         while (end == "elif");
@@ -112,7 +112,7 @@ internal sealed class TemplateParser
     {
         Target target = _targets.ForTarget();
         _stream.ExpectName("in");
-        Formula values = _expressions.Formula(() => _expressions.TupleWithoutCondition(endName: "recursive"));
+        Formula values = _expressions.Formula(_expressions.TupleWithoutCondition);
         Formula? test = _stream.TakeIfName("if") ? _expressions.Formula() : null;
         LoopKind kind = _stream.TakeIfName("recursive") ? LoopKind.Recursive : LoopKind.Plain;
         int loops = _loops;
