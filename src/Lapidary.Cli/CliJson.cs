@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Lapidary.Cli.Commands;
 using Lapidary.Verification;
 
 namespace Lapidary.Cli;
@@ -8,4 +9,7 @@ namespace Lapidary.Cli;
 [JsonSerializable(typeof(ParityReport))]
 [JsonSerializable(typeof(int[]))]
 [JsonSerializable(typeof(string))]
+[JsonSerializable(typeof(RunResult))]
+[JsonSerializable(typeof(ModelFacts))]
+[JsonSerializable(typeof(Dictionary<string, string>))]
 internal sealed partial class CliJson : JsonSerializerContext;

@@ -1,4 +1,7 @@
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 
 namespace Lapidary.Cpu;
 
@@ -7,4 +10,48 @@ public static class CpuFeatures
 {
     /// <summary>Vector width of the kernels. A JIT constant: the other branches vanish.</summary>
     public static int VectorBits => Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128;
+
+    /// <summary>Why that width, for people.</summary>
+    public static string WidthReason => VectorBits switch
+    {
+        512 => "the processor has AVX-512 and the runtime uses it",
+        256 when Avx512F.IsSupported => "the processor has AVX-512, but the runtime prefers 256 bits on it",
+        256 => "the processor has AVX2 and no AVX-512, or DOTNET_EnableAVX512=0 is set",
+        _ when AdvSimd.IsSupported => "AdvSIMD is 128 bits wide",
+        _ when Vector128.IsHardwareAccelerated => "no AVX2, or DOTNET_EnableAVX2=0 is set",
+        _ => "no vector instructions are in use (DOTNET_EnableHWIntrinsic=0?); this is very slow",
+    };
+
+    /// <summary>Instruction sets that the runtime uses.</summary>
+    public static IReadOnlyList<string> InstructionSets
+    {
+        get
+        {
+            (string Name, bool Supported)[] sets =
+            [
+                ("SSE4.2", Sse42.IsSupported), ("AVX", Avx.IsSupported), ("AVX2", Avx2.IsSupported), ("FMA", Fma.IsSupported),
+                ("AVX-512F", Avx512F.IsSupported), ("AVX-512BW", Avx512BW.IsSupported), ("AVX-512VBMI", Avx512Vbmi.IsSupported),
+                ("AVX-VNNI", AvxVnni.IsSupported), ("AdvSIMD", AdvSimd.IsSupported), ("DotProd", Dp.IsSupported),
+            ];
+            return [.. sets.Where(s => s.Supported).Select(s => s.Name)];
+        }
+    }
+
+    /// <summary>The processor's name as the system gives it.</summary>
+    public static string ProcessorName
+    {
+        get
+        {
+            try
+            {
+                string? line = File.ReadLines("/proc/cpuinfo").FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal));
+                if (line is not null) return line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
+            }
+            catch (IOException)
+            {
+                // Not Linux.
+            }
+            return Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? RuntimeInformation.ProcessArchitecture.ToString();
+        }
+    }
 }

@@ -15,7 +15,7 @@ public enum FinishReason
 }
 
 /// <summary>Generates one text at a time from a model: prefill in steps, then a token a step.</summary>
-public sealed class TextGenerator(LanguageModel model, IReadOnlyList<int> eosTokenIds)
+public sealed class TextGenerator(LanguageModel model)
 {
     private readonly float[] logits = new float[model.Config.VocabSize];
 
@@ -48,7 +48,7 @@ public sealed class TextGenerator(LanguageModel model, IReadOnlyList<int> eosTok
 
     private IEnumerable<int> Run(int[] prompt, SamplingParameters parameters, CancellationToken cancel)
     {
-        HashSet<int> ends = [.. parameters.StopTokenIds, .. parameters.IgnoreEos ? [] : eosTokenIds];
+        HashSet<int> ends = [.. parameters.StopTokenIds, .. parameters.IgnoreEos ? [] : model.EosTokenIds];
         Sampler sampler = new(parameters, model.Config.VocabSize, prompt, [.. ends]);
         Seed = sampler.Seed;
         FinishReason = null;

@@ -199,7 +199,8 @@ public sealed class Gemma4 : IDisposable
 
     public void Dispose() => scratch.Dispose();
 
-    private static DType ExpertDType(TensorSource tensors)
+    /// <summary>Stored type of the experts, to ask backends with before anything is loaded.</summary>
+    public static DType ExpertDType(TensorSource tensors)
         => (tensors.Find("layers.0.experts.gate_up_proj") ?? tensors.Find("layers.0.experts.0.gate_proj.weight"))?.DType ?? DType.BF16;
 }
 

@@ -1,5 +1,8 @@
 using Lapidary.Checkpoints;
+using Lapidary.Generation;
 using Lapidary.KvCache;
+using Lapidary.Templates;
+using Lapidary.Tokenizers;
 
 namespace Lapidary.Models;
 
@@ -29,9 +32,16 @@ public sealed class LanguageModel : IDisposable
 
     private readonly ICheckpoint checkpoint;
 
-    private LanguageModel(ICheckpoint checkpoint, Gemma4 network, IKernels kernels, int contextLength)
+    private readonly Lazy<Tokenizer> tokenizer;
+    private readonly Lazy<ChatTemplate> chatTemplate;
+
+    private LanguageModel(string folder, ICheckpoint checkpoint, Gemma4 network, IKernels kernels, int contextLength)
     {
         this.checkpoint = checkpoint;
+        Folder = folder;
+        tokenizer = new Lazy<Tokenizer>(() => Tokenizer.Load(folder));
+        chatTemplate = new Lazy<ChatTemplate>(() => ChatTemplate.Load(folder));
+        GenerationConfig = GenerationConfig.Load(folder);
         Kernels = kernels;
         Network = network;
         Cache = new KeyValueCache(kernels, network.Config, contextLength, network.MaxStepTokens);
@@ -44,6 +54,21 @@ public sealed class LanguageModel : IDisposable
     public ForwardBatch Batch { get; }
     public Gemma4Config Config => Network.Config;
     public int ContextLength => Cache.ContextLength;
+    public string Folder { get; }
+    public GenerationConfig GenerationConfig { get; }
+
+    /// <summary>Loaded at first use; ids need none.</summary>
+    /// <exception cref="TokenizerException">The folder has no usable tokenizer.json.</exception>
+    public Tokenizer Tokenizer => tokenizer.Value;
+
+    public bool HasTokenizer => File.Exists(Path.Combine(Folder, "tokenizer.json"));
+
+    /// <summary>Loaded at first use; raw text needs none.</summary>
+    /// <exception cref="TemplateException">The folder has no usable chat template.</exception>
+    public ChatTemplate ChatTemplate => chatTemplate.Value;
+
+    /// <summary>Tokens that end a text: those of generation_config.json, else of config.json.</summary>
+    public IReadOnlyList<int> EosTokenIds => GenerationConfig.EosTokenIds.Count > 0 ? GenerationConfig.EosTokenIds : Config.EosTokenIds;
 
     /// <param name="folder">config.json and the weights.</param>
     /// <exception cref="LapidaryException">The folder is not a model that can be served; the message says why.</exception>
@@ -65,7 +90,7 @@ public sealed class LanguageModel : IDisposable
                 MaxStepTokens = Math.Min(options.MaxStepTokens, context),
                 Progress = options.Progress,
             });
-            return new LanguageModel(checkpoint, network, kernels, context);
+            return new LanguageModel(folder, checkpoint, network, kernels, context);
         }
         catch
         {

@@ -1,0 +1,60 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Lapidary.Cpu;
+using Lapidary.Models;
+using Spectre.Console;
+
+namespace Lapidary.Cli.Commands;
+
+/// <summary>What this machine offers and which kernels run on it, with the reason.</summary>
+internal static class DoctorCommand
+{
+    public static Command Create()
+    {
+        Option<bool> json = new("--json") { Description = "One JSON object." };
+        Command command = new("doctor", "Show processor features, threads, memory, devices, and which kernels run and why.") { json };
+        command.SetAction(parsed =>
+        {
+            Dictionary<string, string> facts = Facts();
+            if (parsed.GetValue(json))
+            {
+                Console.WriteLine(JsonSerializer.Serialize(facts, CliJson.Default.DictionaryStringString));
+                return;
+            }
+            Table table = new Table().Border(TableBorder.Rounded).HideHeaders().AddColumns("", "");
+            foreach ((string name, string value) in facts) table.AddRow(Markup.Escape(name), Markup.Escape(value));
+            AnsiConsole.Write(table);
+        });
+        return command;
+    }
+
+    private static Dictionary<string, string> Facts()
+    {
+        using CpuKernels kernels = new();
+        GCMemoryInfo memory = GC.GetGCMemoryInfo();
+        string embedded;
+        try
+        {
+            embedded = DefaultModel.Locate();
+        }
+        catch (ConfigException exception)
+        {
+            embedded = exception.Message;
+        }
+        return new Dictionary<string, string>
+        {
+            ["runtime"] = $"{RuntimeInformation.FrameworkDescription}, {RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}",
+            ["processor"] = CpuFeatures.ProcessorName,
+            ["instruction sets"] = string.Join(", ", CpuFeatures.InstructionSets),
+            ["threads"] = $"{kernels.Threads} (processors: {Environment.ProcessorCount})",
+            ["memory"] = string.Create(CultureInfo.InvariantCulture, $"{memory.TotalAvailableMemoryBytes / 1e9:0.0} GB available to this process"),
+            ["devices"] = "CPU",
+            ["kernels"] = $"{CpuFeatures.VectorBits}-bit vectors: {CpuFeatures.WidthReason}",
+            ["weights"] = "F32, F16 and BF16 as stored, sums and activations in float32",
+            ["expert backends"] = string.Join("; ", kernels.ExpertBackends.Select(b => $"{b.Name}: {b.Purpose}")),
+            ["embedded model"] = embedded,
+        };
+    }
+}

@@ -1,0 +1,92 @@
+using System.CommandLine;
+using System.Globalization;
+using Lapidary.Cpu;
+using Lapidary.Models;
+using Lapidary.Sampling;
+
+namespace Lapidary.Cli;
+
+/// <summary>Options of every command that generates text, and what they make.</summary>
+internal sealed class ModelOptions
+{
+    private readonly Option<string?> model = new("--model", "-m") { Description = "Model folder; the embedded model by default." };
+    private readonly Option<int?> context = new("--context") { Description = "Most tokens of prompt and output together." };
+    private readonly Option<int?> threads = new("--threads") { Description = "Worker threads; one per processor by default." };
+    private readonly Option<string?> backend = new("--expert-backend") { Description = "Force an expert backend (see inspect)." };
+    private readonly Option<int?> maxTokens = new("--max-tokens", "-n") { Description = "Most tokens of output; by default as many as the context holds." };
+    private readonly Option<double?> temperature = new("--temperature") { Description = "0 for the most likely token always; the model's own default otherwise." };
+    private readonly Option<int?> topK = new("--top-k") { Description = "Only the k most likely tokens; 0 for all." };
+    private readonly Option<double?> topP = new("--top-p") { Description = "Only the smallest set of tokens that reaches this probability." };
+    private readonly Option<double?> minP = new("--min-p") { Description = "Only tokens at least this likely relative to the most likely." };
+    private readonly Option<double?> repetition = new("--repetition-penalty") { Description = "Above 1 against repetition of prompt and output." };
+    private readonly Option<double?> presence = new("--presence-penalty") { Description = "Above 0 against tokens already in the output." };
+    private readonly Option<double?> frequency = new("--frequency-penalty") { Description = "Above 0 against tokens frequent in the output." };
+    private readonly Option<long?> seed = new("--seed") { Description = "Repeat a run: same seed, same text." };
+    private readonly Option<string[]> stop = new("--stop") { Description = "End the output before this text; may be given several times." };
+
+    public void AddTo(Command command)
+    {
+        foreach (Option option in (Option[])[model, maxTokens, temperature, topK, topP, minP, repetition, presence, frequency, seed, stop, context, threads, backend])
+            command.Options.Add(option);
+    }
+
+    public CpuKernels Kernels(ParseResult parsed)
+    {
+        int? count = parsed.GetValue(threads);
+        if (count is < 1 or > 1024) throw new RequestException($"--threads is {count}, expected 1 to 1024");
+        return new CpuKernels(count);
+    }
+
+    public LanguageModel Open(ParseResult parsed, IKernels kernels)
+    {
+        LoadBar bar = new();
+        LanguageModel opened = LanguageModel.Open(parsed.GetValue(model) ?? DefaultModel.Locate(), kernels, new LanguageModelOptions
+        {
+            ContextLength = parsed.GetValue(context),
+            ExpertBackend = parsed.GetValue(backend),
+            Progress = bar.Update,
+        });
+        bar.Clear();
+        return opened;
+    }
+
+    public SamplingParameters Sampling(ParseResult parsed, LanguageModel model)
+    {
+        SamplingParameters defaults = model.GenerationConfig.Defaults;
+        return (defaults with
+        {
+            Temperature = parsed.GetValue(temperature) ?? defaults.Temperature,
+            TopK = parsed.GetValue(topK) ?? defaults.TopK,
+            TopP = parsed.GetValue(topP) ?? defaults.TopP,
+            MinP = parsed.GetValue(minP) ?? defaults.MinP,
+            RepetitionPenalty = parsed.GetValue(repetition) ?? defaults.RepetitionPenalty,
+            PresencePenalty = parsed.GetValue(presence) ?? defaults.PresencePenalty,
+            FrequencyPenalty = parsed.GetValue(frequency) ?? defaults.FrequencyPenalty,
+            Seed = parsed.GetValue(seed),
+            MaxTokens = parsed.GetValue(maxTokens),
+            Stop = parsed.GetValue(stop) ?? [],
+        }).Checked(model.Config.VocabSize);
+    }
+}
+
+/// <summary>A bar on standard error for loads that take over a second; nothing where no person looks.</summary>
+internal sealed class LoadBar
+{
+    private const int Width = 30;
+    private readonly System.Diagnostics.Stopwatch watch = System.Diagnostics.Stopwatch.StartNew();
+    private bool shown;
+
+    public void Update(int done, int total)
+    {
+        if (watch.ElapsedMilliseconds < 1000 || Console.IsErrorRedirected) return;
+        shown = true;
+        int filled = Width * done / total;
+        Console.Error.Write(string.Create(CultureInfo.InvariantCulture,
+            $"\rloading [{new string('#', filled)}{new string('.', Width - filled)}] layer {done} of {total}, {watch.Elapsed.TotalSeconds:0} s"));
+    }
+
+    public void Clear()
+    {
+        if (shown) Console.Error.Write($"\r{new string(' ', Width + 40)}\r");
+    }
+}

@@ -1,0 +1,53 @@
+using System.Diagnostics;
+using System.Globalization;
+using Lapidary.Generation;
+using Lapidary.Models;
+using Lapidary.Sampling;
+using Lapidary.Tokenizers;
+
+namespace Lapidary.Cli;
+
+/// <summary>One generated text: the pieces as they come, and what is known of it afterwards.</summary>
+internal sealed class TextStream(LanguageModel model, TextGenerator generator)
+{
+    private readonly List<int> ids = [];
+
+    public IReadOnlyList<int> OutputIds => ids;
+    public string Text { get; private set; } = "";
+    public FinishReason FinishReason { get; private set; }
+    public TimeSpan FirstToken { get; private set; }
+    public TimeSpan Total { get; private set; }
+
+    /// <param name="write">Given each piece of text when it is certain; not called without a tokenizer.</param>
+    public void Run(int[] prompt, SamplingParameters parameters, Action<string> write, CancellationToken cancel)
+    {
+        IncrementalDetokenizer? detokenizer = model.HasTokenizer ? new(model.Tokenizer, SpecialText.Skip) : null;
+        StopMatcher stops = new(parameters.Stop);
+        Stopwatch watch = Stopwatch.StartNew();
+        foreach (int id in generator.Generate(prompt, parameters, cancel))
+        {
+            if (ids.Count == 0) FirstToken = watch.Elapsed;
+            ids.Add(id);
+            if (detokenizer is not null) Give(stops.Push(detokenizer.Push(id)), write);
+            if (stops.Matched is not null) break;
+        }
+        if (detokenizer is not null && stops.Matched is null) Give(stops.Push(detokenizer.Flush()) + stops.Flush(), write);
+        Total = watch.Elapsed;
+        FinishReason = stops.Matched is not null ? FinishReason.Stop : generator.FinishReason ?? FinishReason.Length;
+    }
+
+    /// <summary>The timing line.</summary>
+    public string Timing(int promptTokens)
+    {
+        double decode = (Total - FirstToken).TotalSeconds, rate = ids.Count > 1 && decode > 0 ? (ids.Count - 1) / decode : 0;
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{promptTokens} prompt tokens in {FirstToken.TotalMilliseconds:0} ms, {ids.Count} tokens at {rate:0} tokens/s, seed {generator.Seed}, {FinishReason.ToString().ToLowerInvariant()}");
+    }
+
+    private void Give(string piece, Action<string> write)
+    {
+        if (piece.Length == 0) return;
+        Text += piece;
+        write(piece);
+    }
+}
