@@ -27,6 +27,7 @@ public sealed unsafe class ActivationGoldenTests : IDisposable
     /// <summary>
     /// All 65,536 bfloat16 patterns. PyTorch evaluates in float32, where 1 + tanh is a multiple of 6e-8 for negative x and
     /// its erf errs by 1.5e-7, so its tails are good to an absolute 2e-7 · |x| only: there patterns may differ by as much.
+    /// Infinite input is left out: PyTorch's vector erf has produced NaN for it; ours gives the limits (tested with the lanes).
     /// </summary>
     [Theory, MemberData(nameof(Names))]
     public void Every_bfloat16_pattern_rounds_as_PyTorch_rounds_it(string name, string golden)
@@ -36,7 +37,7 @@ public sealed unsafe class ActivationGoldenTests : IDisposable
         int different = 0;
         for (int i = 0; i < x.Length; i++)
         {
-            if (float.IsNaN(expected[i]) && float.IsNaN(y[i]) || expected[i] == y[i]) continue;
+            if (float.IsInfinity(x[i]) || float.IsNaN(expected[i]) && float.IsNaN(y[i]) || expected[i] == y[i]) continue;
             different++;
             float ulp = MathF.Abs(expected[i]) / 128;
             Assert.True(Math.Abs(y[i] - expected[i]) <= Math.Max(ulp, 2e-7f * Math.Abs(x[i]) + 1.2e-38f), $"{name}({x[i]}) = {y[i]}, PyTorch {expected[i]}");
