@@ -61,10 +61,10 @@ internal sealed class GoldenPrompt
             {
                 (null, "embeds") => "hidden.0",
                 // HuggingFace's last hidden state is the one after the final norm.
-                ( { } i, "out") when i < layers - 1 => $"hidden.{i + 1}",
+                ({ } i, "out") when i < layers - 1 => $"hidden.{i + 1}",
                 (null, "final_norm") => $"hidden.{layers}",
-                ( { } i, "topk_index") => $"router_experts.{i}",
-                ( { } i, "topk_weight") => $"router_weights.{i}",
+                ({ } i, "topk_index") => $"router_experts.{i}",
+                ({ } i, "topk_weight") => $"router_weights.{i}",
                 (null, "logits") => "prompt_logits",
                 _ => null,
             };

@@ -73,7 +73,9 @@ public static class Jinja
     {
         using Process process = Process.Start(new ProcessStartInfo(Python, arguments)
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true, StandardOutputEncoding = Encoding.UTF8,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            StandardOutputEncoding = Encoding.UTF8,
         })!;
         Task<string> output = process.StandardOutput.ReadToEndAsync();
         process.StandardInput.BaseStream.Write(input);

@@ -8,7 +8,8 @@ namespace Lapidary.Templates.Library;
 internal static class SequenceMethods
 {
     private static readonly Builtin Count = new("count", ["value"], (context, sequence, arguments) =>
-        new IntValue(context.Collect(sequence).Count(item => Comparison.AreEqual(item, arguments[0]!, context)))) { PositionalOnly = true };
+        new IntValue(context.Collect(sequence).Count(item => Comparison.AreEqual(item, arguments[0]!, context))))
+    { PositionalOnly = true };
 
     private static readonly Builtin Index = new("index", ["value", "start?", "stop?"], IndexOf) { PositionalOnly = true };
 
@@ -43,7 +44,8 @@ internal static class DictMethods
     {
         arguments[0]!.Hash();
         return ((DictValue)dict).Find(arguments[0]!) ?? arguments[1] ?? NoneValue.Instance;
-    }) { PositionalOnly = true };
+    })
+    { PositionalOnly = true };
 
     private static readonly Builtin Keys = View("keys", DictView.Keys);
     private static readonly Builtin Values = View("values", DictView.Values);
@@ -55,7 +57,8 @@ internal static class DictMethods
         context.ChargeElements(((DictValue)dict).Count);
         foreach (var (key, value) in ((DictValue)dict).Members) copy.Set(key, value);
         return copy;
-    }) { PositionalOnly = true };
+    })
+    { PositionalOnly = true };
 
     private static Builtin View(string name, DictView view)
         => new(name, [], (_, dict, _) => new DictViewValue((DictValue)dict, view)) { PositionalOnly = true };
