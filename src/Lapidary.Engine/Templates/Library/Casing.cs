@@ -9,8 +9,10 @@ namespace Lapidary.Templates.Library;
 /// </summary>
 internal static class Casing
 {
-    // Each word: a character, then what its upper case is.
+    // Each word: a character, then what its upper case is. The first two are one to one, but .NET's invariant mapping leaves
+    // dotless i and long s as they are on some set-ups.
     private const string LongUpper =
+        "\u0131\u0049 \u017f\u0053 " +
         "\u00df\u0053\u0053 \u0149\u02bc\u004e \u01f0\u004a\u030c \u0390\u0399\u0308\u0301 \u03b0\u03a5\u0308\u0301 \u0587\u0535\u0552 " +
         "\u1e96\u0048\u0331 \u1e97\u0054\u0308 \u1e98\u0057\u030a \u1e99\u0059\u030a \u1e9a\u0041\u02be \u1f50\u03a5\u0313 " +
         "\u1f52\u03a5\u0313\u0300 \u1f54\u03a5\u0313\u0301 \u1f56\u03a5\u0313\u0342 \u1f80\u1f08\u0399 \u1f81\u1f09\u0399 " +
