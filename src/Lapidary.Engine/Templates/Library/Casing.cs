@@ -9,8 +9,8 @@ namespace Lapidary.Templates.Library;
 /// </summary>
 internal static class Casing
 {
-    // Each word: a character, then what its upper case is. The first two are one to one, but .NET's invariant mapping leaves
-    // dotless i and long s as they are on some set-ups.
+    // Each word: a character, then what its upper case is. .NET's invariant mapping leaves the first two, dotless i and
+    // long s, as they are.
     private const string LongUpper =
         "\u0131\u0049 \u017f\u0053 " +
         "\u00df\u0053\u0053 \u0149\u02bc\u004e \u01f0\u004a\u030c \u0390\u0399\u0308\u0301 \u03b0\u03a5\u0308\u0301 \u0587\u0535\u0552 " +
