@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Lapidary;
 using Lapidary.Cli.Commands;
 
@@ -16,10 +17,12 @@ RootCommand root = new("Lapidary runs mixture-of-experts language models from Hu
 };
 
 // Exit codes: 0 done, 1 the work failed (one "error:" line on standard error), 2 the command line is wrong.
-ParseResult parsed = root.Parse(args);
+ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
 if (parsed.Errors.Count > 0)
 {
-    foreach (var error in parsed.Errors) Console.Error.WriteLine($"error: {error.Message}");
+    // A word that fits nowhere explains the others: the parser complains about each word that follows it as well.
+    string problem = parsed.UnmatchedTokens is [string word, ..] ? $"\"{word}\" is no command or option here" : parsed.Errors[0].Message.Split(" as expected type ")[0]; // the type's .NET name helps no one
+    Console.Error.WriteLine($"error: {problem.ReplaceLineEndings(" ")} (see {string.Join(' ', CommandPath(parsed.CommandResult))} --help)");
     return 2;
 }
 
@@ -41,3 +44,6 @@ catch (LapidaryException exception)
     Console.Error.WriteLine($"error: {exception.Message.ReplaceLineEndings(" ")}");
     return 1;
 }
+
+static IEnumerable<string> CommandPath(CommandResult command)
+    => command.Parent is CommandResult parent ? CommandPath(parent).Append(command.Command.Name) : ["lapidary"];

@@ -1,0 +1,125 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Lapidary.Tests.Cli;
+
+/// <summary>The commands as a user types them, on the embedded model.</summary>
+public sealed class CommandTests
+{
+    private static readonly JsonArray Golden = JsonNode.Parse(File.ReadAllText(Path.Combine(Goldens.TinyModel, "golden.json")))!["cases"]!.AsArray();
+
+    public static TheoryData<int> GoldenCases => [.. Enumerable.Range(0, Golden.Count)];
+
+    /// <summary>HuggingFace's greedy ids, token for token, in both backends.</summary>
+    [Theory, MemberData(nameof(GoldenCases))]
+    public void Greedy_output_is_that_of_HuggingFace(int index)
+    {
+        JsonNode golden = Golden[index]!;
+        int[] expected = golden["output_ids"]!.Deserialize<int[]>()!;
+        string prompt = golden["prompt_ids"]!.ToJsonString();
+        foreach (string backend in new[] { "reference", "grouped" })
+        {
+            JsonNode run = RunJson("run", "--prompt-ids", prompt, "--temperature", "0", "--max-tokens", $"{expected.Length}", "--expert-backend", backend, "--json");
+            Assert.Equal(expected, run["output_ids"]!.Deserialize<int[]>()!);
+        }
+    }
+
+    [Fact]
+    public void Text_is_streamed_from_standard_input_or_an_argument_alike()
+    {
+        string[] options = ["--temperature", "0", "--max-tokens", "16"];
+        CommandResult argument = LapidaryProcess.Run(["run", "Write a story about a cat named Tom.", .. options]);
+        CommandResult input = LapidaryProcess.RunWithInput("Write a story about a cat named Tom.\n", ["run", .. options]);
+        Assert.Equal(0, argument.ExitCode);
+        Assert.Equal(argument.Output, input.Output);
+        Assert.StartsWith("Once upon a time", argument.Output);
+        Assert.Contains("tokens/s", argument.Error);
+    }
+
+    [Fact]
+    public void A_seed_repeats_a_text_and_another_seed_gives_another()
+    {
+        string Text(string seed) => RunJson("run", "Write a story about a dog.", "--temperature", "1.5", "--seed", seed, "--max-tokens", "40", "--json")["text"]!.GetValue<string>();
+        Assert.Equal(Text("7"), Text("7"));
+        Assert.NotEqual(Text("7"), Text("8"));
+    }
+
+    [Fact]
+    public void A_stop_text_ends_the_output_before_itself()
+    {
+        JsonNode run = RunJson("run", "Write a story about a cat named Tom.", "--temperature", "0", "--stop", "time", "--json");
+        Assert.Equal("Once upon a ", run["text"]!.GetValue<string>());
+        Assert.Equal("stop", run["finish_reason"]!.GetValue<string>());
+    }
+
+    [Fact]
+    public void Parity_holds_and_an_injected_fault_fails_it()
+    {
+        string folder = Path.Combine(Goldens.Repository, "tests/goldens/moe_gelu_exact");
+        CommandResult good = LapidaryProcess.Run("parity", folder), bad = LapidaryProcess.Run("parity", folder, "--inject", "swap-halves");
+        Assert.Equal(0, good.ExitCode);
+        Assert.Contains("OK", good.Output);
+        Assert.Equal(1, bad.ExitCode);
+        Assert.Contains("FAIL", bad.Output);
+    }
+
+    [Fact]
+    public void Parity_of_a_folder_without_goldens_fails_and_names_it()
+    {
+        CommandResult result = LapidaryProcess.Run("parity", Path.GetTempPath());
+        Assert.Equal(1, result.ExitCode);
+        Assert.Contains(Path.GetTempPath().TrimEnd('/'), result.Output + result.Error);
+    }
+
+    [Fact]
+    public void Ids_and_text_turn_into_each_other_a_line_each()
+    {
+        string[] texts = ["Hello, Tom!", "", "  two  spaces\n\nand lines\t", "naïve 猫 🐈‍⬛ — ﬁ"];
+        string lines = string.Concat(texts.Select(text => JsonSerializer.Serialize(text) + "\n"));
+        CommandResult ids = LapidaryProcess.RunWithInput(lines, "tokenize", "--jsonl", "--no-special");
+        CommandResult back = LapidaryProcess.RunWithInput(ids.Output, "detokenize", "--jsonl");
+        Assert.Equal(texts.Length, ids.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
+        Assert.Equal(texts, back.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonSerializer.Deserialize<string>(line)));
+    }
+
+    [Fact]
+    public void Render_prints_the_prompt_that_HuggingFace_rendered()
+    {
+        foreach (JsonNode? golden in Golden)
+            Assert.Equal(
+                golden!["prompt"]!.GetValue<string>(),
+                LapidaryProcess.RunWithInput(golden["request"]!.ToJsonString(), "render", "--model", Goldens.TinyModel).Output);
+    }
+
+    [Theory, InlineData("inspect"), InlineData("doctor"), InlineData("--help"), InlineData("--version")]
+    public void It_tells_about_itself(string command)
+    {
+        CommandResult result = LapidaryProcess.Run(command);
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        Assert.NotEmpty(result.Output);
+    }
+
+    [Fact]
+    public void Inspect_gives_every_backends_answer()
+    {
+        string answer = LapidaryProcess.Run("inspect").Output;
+        Assert.All(["grouped", "reference", "gelu_tanh", "16 experts"], word => Assert.Contains(word, answer, StringComparison.OrdinalIgnoreCase));
+    }
+
+    /// <summary>The README's commands are ones that exist: each is asked for its help.</summary>
+    [Fact]
+    public void The_commands_in_the_README_exist()
+    {
+        string[] commands = [.. File.ReadLines(Path.Combine(Goldens.Repository, "README.md"))
+            .Where(line => line.StartsWith("./lapidary ", StringComparison.Ordinal)).Select(line => line.Split(' ')[1]).Distinct()];
+        Assert.NotEmpty(commands);
+        Assert.All(commands, command => Assert.Equal(0, LapidaryProcess.Run(command, "--help").ExitCode));
+    }
+
+    private static JsonNode RunJson(params string[] arguments)
+    {
+        CommandResult result = LapidaryProcess.Run(arguments);
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        return JsonNode.Parse(result.Output)!;
+    }
+}

@@ -1,0 +1,53 @@
+using System.Diagnostics;
+using System.Text;
+
+namespace Lapidary.Tests.Cli;
+
+/// <summary>What a run of the command printed, and its exit code.</summary>
+internal sealed record CommandResult(int ExitCode, string Output, string Error)
+{
+    public string[] ErrorLines => Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+}
+
+/// <summary>The built <c>lapidary</c> as its own process, as a user starts it.</summary>
+internal static class LapidaryProcess
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "lapidary.dll");
+
+    public static CommandResult Run(params string[] arguments) => RunWithInput([], arguments);
+
+    public static CommandResult RunWithInput(string input, params string[] arguments) => RunWithInput(Encoding.UTF8.GetBytes(input), arguments);
+
+    /// <exception cref="TimeoutException">It hung; it was killed.</exception>
+    public static CommandResult RunWithInput(byte[] input, params string[] arguments)
+    {
+        using Process process = Process.Start(new ProcessStartInfo("dotnet", [Program, .. arguments])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            StandardOutputEncoding = Encoding.UTF8,
+            StandardErrorEncoding = Encoding.UTF8,
+            WorkingDirectory = Path.GetTempPath(),
+            // Bounded memory: a hostile size must be refused before it is allocated.
+            Environment = { ["DOTNET_GCHeapHardLimit"] = "0x40000000" },
+        })!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        try
+        {
+            process.StandardInput.BaseStream.Write(input);
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // It ended without reading its input.
+        }
+        if (!process.WaitForExit(Limit))
+        {
+            process.Kill(entireProcessTree: true);
+            throw new TimeoutException($"lapidary {string.Join(' ', arguments)} did not end within {Limit.TotalSeconds:f0} s");
+        }
+        return new CommandResult(process.ExitCode, output.Result, error.Result);
+    }
+}
