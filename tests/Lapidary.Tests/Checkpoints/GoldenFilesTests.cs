@@ -8,8 +8,8 @@ public sealed class GoldenFilesTests
     [Fact]
     public void Every_golden_file_opens_and_every_byte_of_it_is_readable()
     {
-        string[] files = [.. Goldens().SelectMany(folder => Directory.GetFiles(folder, "*.safetensors"))];
-        Assert.NotEmpty(files);
+        string[] files = Directory.GetFiles(Goldens.Folder, "*.safetensors", SearchOption.AllDirectories);
+        Assert.True(files.Length > Goldens.Cases.Count, $"{files.Length} files"); // weights and outputs of every case, and the activations
         foreach (string path in files)
         {
             using ICheckpoint checkpoint = Checkpoint.Open(path);
@@ -29,22 +29,15 @@ public sealed class GoldenFilesTests
     [Fact]
     public void The_text_model_is_found_in_every_golden_checkpoint_bare_and_wrapped()
     {
+        // The committed part of the goldens has only bare ones.
+        using WrappedCheckpoint wrapped = new("dense_min");
         HashSet<string> prefixes = [];
-        foreach (string folder in Goldens())
+        foreach (string folder in Goldens.Cases.Select(Goldens.Case).Append(wrapped.Path))
         {
             using ICheckpoint checkpoint = Checkpoint.Open(folder);
             prefixes.Add(WeightNames.TextPrefix(checkpoint));
             Assert.NotNull(checkpoint.Find(WeightNames.Resolve(checkpoint, "layers.0.input_layernorm.weight")));
         }
-        Assert.Equal(["model.", "model.language_model."], prefixes.Order(StringComparer.Ordinal));
-    }
-
-    private static IEnumerable<string> Goldens()
-    {
-        DirectoryInfo? folder = new(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Lapidary.slnx"))) folder = folder.Parent;
-        string goldens = Path.Combine(folder?.FullName ?? ".", "..", "shared", "goldens");
-        if (!Directory.Exists(goldens)) Assert.Skip("the golden checkpoints are not beside this repository (../shared/goldens)");
-        return Directory.EnumerateDirectories(goldens).Where(one => File.Exists(Path.Combine(one, Checkpoint.SingleFile)));
+        Assert.Equal(["model.", WrappedCheckpoint.Prefix], prefixes.Order(StringComparer.Ordinal));
     }
 }
