@@ -84,6 +84,17 @@ public sealed class TokenizerTests
     }
 
     [Fact]
+    public void The_order_of_the_model_s_parts_does_not_matter()
+    {
+        const string Vocab = "\"vocab\":{\"a\":0,\"##b\":1,\"ab\":2}", Merges = "\"merges\":[[\"a\",\"##b\"]]", Prefix = "\"continuing_subword_prefix\":\"##\"";
+        foreach (string[] order in (string[][])[[Prefix, Vocab, Merges], [Vocab, Merges, Prefix], [Merges, Prefix, Vocab], [Merges, Vocab, Prefix]])
+        {
+            string json = $"{{\"model\":{{{string.Join(',', order)}}},\"added_tokens\":[]}}";
+            Assert.Equal([2], new Tokenizer(TokenizerFile.Parse(Encoding.UTF8.GetBytes(json), "t")).Encode("ab"));
+        }
+    }
+
+    [Fact]
     public void A_missing_file_is_named() => Assert.Contains("/nowhere/tokenizer.json: cannot be read", Assert.Throws<TokenizerException>(() => Tokenizer.Load("/nowhere/tokenizer.json")).Message, StringComparison.Ordinal);
 
     [Fact]
