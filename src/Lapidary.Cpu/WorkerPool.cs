@@ -11,7 +11,9 @@ internal interface IParallelJob
 
 /// <summary>
 /// Threads that wait spinning for a short while and then sleep. A call publishes one job, takes part in it and waits for
-/// the others; it allocates nothing and takes no lock while the workers are awake.
+/// the others; it allocates nothing and takes no lock while the workers are awake. A share that its worker has not begun
+/// when the caller is done is the caller's too: on a machine that other programs keep busy a worker may not run for
+/// milliseconds, and a layer has many jobs.
 /// </summary>
 internal sealed unsafe class WorkerPool : IDisposable
 {
@@ -20,11 +22,12 @@ internal sealed unsafe class WorkerPool : IDisposable
 
     private readonly Thread[] threads;
     private readonly SemaphoreSlim wake = new(0);
+    private readonly int[] claimed; // by worker: the generation whose share somebody last began
     private delegate*<void*, int, int, void> entry;
     private void* job;
     private volatile int generation;
     private volatile int pending;
-    private volatile int sleeping;
+    private int sleeping; // threads that wait for a permit nobody has given yet
     private volatile bool stopping;
     private Exception? failure;
 
@@ -33,6 +36,7 @@ internal sealed unsafe class WorkerPool : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(workers);
         Workers = workers;
         threads = new Thread[workers - 1];
+        claimed = new int[workers];
         for (int i = 0; i < threads.Length; i++)
         {
             int worker = i + 1;
@@ -67,9 +71,10 @@ internal sealed unsafe class WorkerPool : IDisposable
                 _ => &Invoke<TJob, V4>,
             };
             pending = threads.Length;
-            Interlocked.Increment(ref generation);
-            if (sleeping > 0) wake.Release(threads.Length);
+            int current = Interlocked.Increment(ref generation);
+            WakeSleepers();
             RunShare(0);
+            for (int worker = Workers - 1; worker > 0; worker--) TryRunShare(worker, current);
             SpinWait spin = default;
             while (pending > 0) spin.SpinOnce(sleep1Threshold: -1);
         }
@@ -84,7 +89,7 @@ internal sealed unsafe class WorkerPool : IDisposable
     {
         stopping = true;
         Interlocked.Increment(ref generation);
-        if (threads.Length > 0) wake.Release(threads.Length);
+        WakeSleepers();
         foreach (Thread thread in threads) thread.Join();
         wake.Dispose();
     }
@@ -93,6 +98,15 @@ internal sealed unsafe class WorkerPool : IDisposable
         where TJob : struct, IParallelJob where TLane : struct, IFloatLane<TLane>
         => (*(TJob*)job).Run<TLane>(worker, workers);
 #pragma warning restore CS8500
+
+    /// <summary>Runs a worker's share unless it has been begun. A job's memory stays valid until all its shares are done,
+    /// so a thread that comes late may not even look at it without having claimed one.</summary>
+    private void TryRunShare(int worker, int current)
+    {
+        if (Interlocked.CompareExchange(ref claimed[worker], current, current - 1) != current - 1) return;
+        RunShare(worker);
+        Interlocked.Decrement(ref pending);
+    }
 
     private void RunShare(int worker)
     {
@@ -113,8 +127,7 @@ internal sealed unsafe class WorkerPool : IDisposable
         {
             AwaitNext(ref seen);
             if (stopping) return;
-            RunShare(worker);
-            Interlocked.Decrement(ref pending);
+            TryRunShare(worker, seen);
         }
     }
 
@@ -128,10 +141,23 @@ internal sealed unsafe class WorkerPool : IDisposable
                 continue;
             }
             Interlocked.Increment(ref sleeping);
-            if (generation == seen) wake.Wait();
-            Interlocked.Decrement(ref sleeping);
+            if (generation == seen || !TryStayAwake()) wake.Wait();
         }
         seen = generation;
+    }
+
+    private void WakeSleepers()
+    {
+        int asleep = Interlocked.Exchange(ref sleeping, 0);
+        if (asleep > 0) wake.Release(asleep);
+    }
+
+    /// <summary>Takes back an intent to sleep; false when the permit is already given and has to be used up.</summary>
+    private bool TryStayAwake()
+    {
+        for (int asleep = Volatile.Read(ref sleeping); asleep > 0; asleep = Volatile.Read(ref sleeping))
+            if (Interlocked.CompareExchange(ref sleeping, asleep - 1, asleep) == asleep) return true;
+        return false;
     }
 }
 

@@ -18,7 +18,7 @@ internal sealed class Boundaries(int capacity)
     private void Join(int last, int first)
     {
         if (last < Ascii && first < Ascii) ascii[last * Ascii + first] = true;
-        else others.Add(((ulong)last << 32) | (uint)first);
+        else others.Add(Key(last, first));
     }
 
     /// <inheritdoc cref="Join(int, int)"/>
@@ -31,5 +31,8 @@ internal sealed class Boundaries(int capacity)
 
     public bool CanCut(int before, int after) => before < Ascii && after < Ascii
         ? !ascii[before * Ascii + after]
-        : !others.Contains(((ulong)before << 32) | (uint)after);
+        : !others.Contains(Key(before, after));
+
+    // A ulong's hash is its halves' exclusive or: 0 for every doubled character. Multiplied by an odd number, pairs stay distinct.
+    private static ulong Key(int last, int first) => (((ulong)last << 32) | (uint)first) * 0x9E3779B97F4A7C15;
 }

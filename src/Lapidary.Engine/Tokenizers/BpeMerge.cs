@@ -22,7 +22,7 @@ internal static class BpeMerge
     {
         int count = symbols.Length;
         Span<int> ranks = stackalloc int[ShortRow], results = stackalloc int[ShortRow];
-        for (int i = 0; i + 1 < count; i++) Look(merges, symbols, i, ranks, results);
+        for (int i = 0; i + 1 < count; i++) Look(merges, symbols, i, i + 1, ranks, results);
         while (count > 1)
         {
             int best = 0;
@@ -38,50 +38,62 @@ internal static class BpeMerge
                 results[(best + 2)..(count - 1)].CopyTo(results[(best + 1)..]);
             }
             count--;
-            if (best > 0) Look(merges, symbols, best - 1, ranks, results);
-            if (best + 1 < count) Look(merges, symbols, best, ranks, results);
+            if (best > 0) Look(merges, symbols, best - 1, best, ranks, results);
+            if (best + 1 < count) Look(merges, symbols, best, best + 1, ranks, results);
         }
         return count;
-    }
-
-    private static void Look(MergeTable merges, Span<int> symbols, int i, Span<int> ranks, Span<int> results)
-    {
-        if (!merges.TryGet(symbols[i], symbols[i + 1], out ranks[i], out results[i])) ranks[i] = int.MaxValue;
     }
 
     /// <summary>A linked row and a heap of pairs: n log n, for words of any length.</summary>
     private static int Heap(MergeTable merges, Span<int> symbols)
     {
         int n = symbols.Length;
-        int[] previous = ArrayPool<int>.Shared.Rent(n), next = ArrayPool<int>.Shared.Rent(n);
-        // Priority: rank, then position. An entry is stale when its pair has changed since.
-        PriorityQueue<(int Position, int Left, int Right, int Result), long> queue = new(n);
-        for (int i = 0; i < n; i++) (previous[i], next[i]) = (i - 1, i + 1 < n ? i + 1 : -1);
-        for (int i = 0; i + 1 < n; i++) Offer(merges, symbols, queue, i, i + 1);
-
-        while (queue.TryDequeue(out var pair, out _))
+        int[] rented = ArrayPool<int>.Shared.Rent(4 * n);
+        Span<int> previous = rented.AsSpan(0, n), next = rented.AsSpan(n, n); // positions, -1 at the ends
+        Span<int> ranks = rented.AsSpan(2 * n, n), results = rented.AsSpan(3 * n, n); // of the pair that begins here
+        List<(int, long)> pairs = new(n);
+        for (int i = 0; i < n; i++)
         {
-            int left = pair.Position, right = symbols[left] == pair.Left ? next[left] : -1;
-            if (right < 0 || symbols[right] != pair.Right) continue;
-            symbols[left] = pair.Result;
-            symbols[right] = -1;
-            next[left] = next[right];
-            if (next[right] >= 0) previous[next[right]] = left;
-            if (previous[left] >= 0) Offer(merges, symbols, queue, previous[left], left);
-            if (next[left] >= 0) Offer(merges, symbols, queue, left, next[left]);
+            (previous[i], next[i], ranks[i]) = (i - 1, i + 1 < n ? i + 1 : -1, int.MaxValue);
+            if (next[i] < 0) break;
+            Look(merges, symbols, i, i + 1, ranks, results);
+            if (ranks[i] != int.MaxValue) pairs.Add((i, Priority(ranks[i], i)));
+        }
+
+        PriorityQueue<int, long> queue = new(pairs); // in one go: n steps, not n log n
+        while (queue.TryDequeue(out int left, out long priority))
+        {
+            if ((int)(priority >> 32) != ranks[left]) continue; // the pair has changed since
+            int right = next[left], after = next[right];
+            symbols[left] = results[left];
+            ranks[left] = ranks[right] = int.MaxValue;
+            next[left] = after;
+            if (after >= 0)
+            {
+                previous[after] = left;
+                Offer(merges, symbols, left, after, ranks, results, queue);
+            }
+            if (previous[left] >= 0) Offer(merges, symbols, previous[left], left, ranks, results, queue);
         }
 
         int count = 0;
         for (int i = 0; i >= 0; i = next[i]) symbols[count++] = symbols[i];
-        ArrayPool<int>.Shared.Return(previous);
-        ArrayPool<int>.Shared.Return(next);
+        ArrayPool<int>.Shared.Return(rented);
         return count;
     }
 
     private static void Offer(
-        MergeTable merges, Span<int> symbols, PriorityQueue<(int, int, int, int), long> queue, int left, int right)
+        MergeTable merges, Span<int> symbols, int left, int right, Span<int> ranks, Span<int> results, PriorityQueue<int, long> queue)
     {
-        if (merges.TryGet(symbols[left], symbols[right], out int rank, out int result))
-            queue.Enqueue((left, symbols[left], symbols[right], result), ((long)rank << 32) | (uint)left);
+        Look(merges, symbols, left, right, ranks, results);
+        if (ranks[left] != int.MaxValue) queue.Enqueue(left, Priority(ranks[left], left));
+    }
+
+    /// <summary>Lowest rank first, then leftmost.</summary>
+    private static long Priority(int rank, int position) => ((long)rank << 32) | (uint)position;
+
+    private static void Look(MergeTable merges, Span<int> symbols, int left, int right, Span<int> ranks, Span<int> results)
+    {
+        if (!merges.TryGet(symbols[left], symbols[right], out ranks[left], out results[left])) ranks[left] = int.MaxValue;
     }
 }

@@ -55,7 +55,7 @@ internal sealed class TokenizerReader(string file)
     {
         if (json.StartsWith("\uFEFF"u8)) json = json[3..];
         JsonConfig? added = null, normalizer = null, preTokenizer = null, postProcessor = null, decoder = null;
-        ReadOnlySpan<byte> model = default;
+        BpeModel? model = null;
         Utf8JsonReader reader = new(json, new JsonReaderOptions { MaxDepth = 32 });
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject) throw Error("not a JSON object");
@@ -63,15 +63,9 @@ internal sealed class TokenizerReader(string file)
         {
             string? name = reader.GetString();
             reader.Read();
-            long start = reader.TokenStartIndex;
-            if (name == "model")
-            {
-                reader.Skip();
-                model = json[(int)start..(int)reader.BytesConsumed];
-                continue;
-            }
             switch (name)
             {
+                case "model": model = ReadModel(ref reader, json.Length); break;
                 case "added_tokens": added = Document(ref reader, wrap: "added_tokens"); break;
                 case "normalizer": normalizer = Document(ref reader); break;
                 case "pre_tokenizer": preTokenizer = Document(ref reader); break;
@@ -80,14 +74,13 @@ internal sealed class TokenizerReader(string file)
                 default: reader.Skip(); break;
             }
         }
-        if (model.IsEmpty) throw Error("\"model\" is missing");
+        if (model is null) throw Error("\"model\" is missing");
         if (reader.Read()) throw Error("text after the JSON object");
 
         TokenizerPartsReader parts = new(file);
-        BpeModel bpe = ReadModel(model);
-        List<AddedToken> tokens = parts.AddedTokens(added, bpe.Vocabulary);
-        (List<int> before, List<int> after) = parts.PostProcessor(postProcessor, content => tokens.Find(t => t.Content == content)?.Id ?? bpe.Vocabulary.Find(content));
-        return new TokenizerParts(bpe, tokens, parts.Normalizer(normalizer), parts.PreTokenizer(preTokenizer), parts.Decoder(decoder), before, after);
+        List<AddedToken> tokens = parts.AddedTokens(added, model.Vocabulary);
+        (List<int> before, List<int> after) = parts.PostProcessor(postProcessor, content => tokens.Find(t => t.Content == content)?.Id ?? model.Vocabulary.Find(content));
+        return new TokenizerParts(model, tokens, parts.Normalizer(normalizer), parts.PreTokenizer(preTokenizer), parts.Decoder(decoder), before, after);
     }
 
     private JsonConfig? Document(ref Utf8JsonReader reader, string? wrap = null)
@@ -98,26 +91,30 @@ internal sealed class TokenizerReader(string file)
         return element.ValueKind == JsonValueKind.Object ? new JsonConfig(element, file) : throw Error($"expected an object, found {element.ValueKind}");
     }
 
-    private BpeModel ReadModel(ReadOnlySpan<byte> json)
+    /// <param name="fileLength">Tells roughly how many tokens to expect.</param>
+    private BpeModel ReadModel(ref Utf8JsonReader reader, int fileLength)
     {
-        ReadOnlySpan<byte> vocab = default, merges = default;
+        Vocabulary? vocabulary = null;
+        MergeTable? merges = null;
+        Boundaries boundaries = new(fileLength / 128);
+        // Merges are read in place when what they refer to came before them, as HuggingFace writes it; else from here, later.
+        Utf8JsonReader later = default;
+        bool prefixKnown = false, mergesWait = false;
         string? type = null, unknown = null, prefix = null, suffix = null;
         bool byteFallback = false, fuse = false, ignoreMerges = false;
-        Utf8JsonReader reader = new(json, new JsonReaderOptions { MaxDepth = 8 });
-        reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject) throw Error("\"model\" is not an object");
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             string? name = reader.GetString();
             reader.Read();
-            long start = reader.TokenStartIndex;
             switch (name)
             {
-                case "vocab": reader.Skip(); vocab = json[(int)start..(int)reader.BytesConsumed]; break;
-                case "merges": reader.Skip(); merges = json[(int)start..(int)reader.BytesConsumed]; break;
+                case "vocab": vocabulary = ReadVocabulary(ref reader, fileLength / 128); break;
+                case "merges" when vocabulary is not null && prefixKnown: merges = ReadMerges(ref reader, vocabulary, boundaries, (prefix ?? "").Length); break;
+                case "merges": later = reader; mergesWait = true; reader.Skip(); break;
                 case "type": type = reader.GetString(); break;
                 case "unk_token": unknown = reader.GetString(); break;
-                case "continuing_subword_prefix": prefix = reader.GetString(); break;
+                case "continuing_subword_prefix": (prefix, prefixKnown) = (reader.GetString(), true); break;
                 case "end_of_word_suffix": suffix = reader.GetString(); break;
                 case "byte_fallback": byteFallback = reader.TokenType != JsonTokenType.Null && reader.GetBoolean(); break;
                 case "fuse_unk": fuse = reader.TokenType != JsonTokenType.Null && reader.GetBoolean(); break;
@@ -127,21 +124,16 @@ internal sealed class TokenizerReader(string file)
             }
         }
         if (type is not (null or "BPE")) throw Error($"model.type is \"{type}\"; supported: BPE");
-        if (vocab.IsEmpty) throw Error("model.vocab is missing");
-
-        Vocabulary vocabulary = ReadVocabulary(vocab);
-        Boundaries boundaries = new(vocabulary.Count);
-        MergeTable table = ReadMerges(merges, vocabulary, boundaries, (prefix ?? "").Length);
+        if (vocabulary is null) throw Error("model.vocab is missing");
+        if (mergesWait) merges = ReadMerges(ref later, vocabulary, boundaries, (prefix ?? "").Length);
         int? unknownId = unknown is null ? null : vocabulary.Find(unknown) is >= 0 and var id ? id : throw Error($"model.unk_token \"{unknown}\" is not in the vocabulary");
-        return new BpeModel(vocabulary, table, boundaries, new BpeOptions(unknownId, byteFallback, fuse, ignoreMerges, prefix ?? "", suffix ?? ""));
+        return new BpeModel(vocabulary, merges ?? new MergeTable(0), boundaries, new BpeOptions(unknownId, byteFallback, fuse, ignoreMerges, prefix ?? "", suffix ?? ""));
     }
 
-    private Vocabulary ReadVocabulary(ReadOnlySpan<byte> json)
+    private Vocabulary ReadVocabulary(ref Utf8JsonReader reader, int expected)
     {
-        Vocabulary vocabulary = new(Math.Clamp(json.Length / 16, 64, 1 << 20));
+        Vocabulary vocabulary = new(Math.Clamp(expected, 64, 1 << 20));
         byte[] unescaped = new byte[256];
-        Utf8JsonReader reader = new(json);
-        reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject) throw Error("model.vocab is not an object");
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
@@ -154,15 +146,11 @@ internal sealed class TokenizerReader(string file)
         return vocabulary;
     }
 
-    private MergeTable ReadMerges(ReadOnlySpan<byte> json, Vocabulary vocabulary, Boundaries boundaries, int prefixLength)
+    private MergeTable ReadMerges(ref Utf8JsonReader reader, Vocabulary vocabulary, Boundaries boundaries, int prefixLength)
     {
-        MergeTable merges = new(json.IsEmpty ? 0 : Math.Max(json.Length / 24, 16));
-        if (json.IsEmpty) return merges;
         byte[] first = new byte[256], second = new byte[256], joined = new byte[512];
-        Utf8JsonReader reader = new(json);
-        reader.Read();
         if (reader.TokenType != JsonTokenType.StartArray) throw Error("model.merges is not a list");
-        List<(int Left, int Right, int Result)> list = new(json.Length / 24);
+        List<(int Left, int Right, int Result)> list = new(vocabulary.Count);
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             ReadOnlySpan<byte> left, right;
@@ -197,7 +185,7 @@ internal sealed class TokenizerReader(string file)
             list.Add((a, b, result));
             boundaries.Join(left, right);
         }
-        merges = new MergeTable(list.Count);
+        MergeTable merges = new(list.Count);
         for (int rank = 0; rank < list.Count; rank++) merges.Set(list[rank].Left, list[rank].Right, rank, list[rank].Result);
         return merges;
     }

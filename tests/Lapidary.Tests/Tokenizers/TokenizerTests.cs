@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Text;
+using System.Text.Json;
 using CsCheck;
 using Lapidary.Tokenizers;
 
@@ -44,12 +46,55 @@ public sealed class TokenizerTests
         Assert.Equal(["", "", "", "", "𓀀a"], ids.Select(detokenizer.Push));
     }
 
-    [Fact]
-    public void Long_runs_take_no_quadratic_time()
+    [Theory]
+    [InlineData("a")]
+    [InlineData(" ")]
+    [InlineData("\n")]
+    [InlineData("ab")]
+    [InlineData("\u4e00")]
+    [InlineData("\U0001F642")]
+    public void Long_runs_take_no_quadratic_time(string unit)
     {
-        // 1 MB each; a quadratic merge would need 10^12 steps and not end.
-        foreach (string text in (string[])[new string('a', 1 << 20), new string(' ', 1 << 20), new string('\n', 1 << 20), string.Concat(Enumerable.Repeat("ab", 1 << 19)), new string('\u4e00', 1 << 20)])
-            Assert.NotEmpty(Tiny.Encode(text));
+        foreach (Tokenizer tokenizer in (Tokenizer[])[Tiny, DoublingMerges])
+        {
+            string quarter = string.Concat(Enumerable.Repeat(unit, (1 << 18) / unit.Length)), whole = string.Concat(Enumerable.Repeat(quarter, 4));
+            tokenizer.Encode(quarter); // compiles the code
+            // 4 times the time when linear, 16 when quadratic; the least of several, since other programs run too.
+            double ratio = LeastSeconds(tokenizer, whole) / LeastSeconds(tokenizer, quarter);
+            Assert.InRange(ratio, 0, 10);
+        }
+    }
+
+    private static double LeastSeconds(Tokenizer tokenizer, string text) => Enumerable.Range(0, 7).Min(_ =>
+    {
+        long start = Stopwatch.GetTimestamp();
+        Assert.NotEmpty(tokenizer.Encode(text));
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    });
+
+    /// <summary>Merges runs of any character below to 2, 4, 8 … of it: no run can be cut, and every step merges.</summary>
+    private static Tokenizer DoublingMerges { get; } = new(TokenizerFile.Parse(Encoding.UTF8.GetBytes(Doubling()), "doubling"));
+
+    private static string Doubling()
+    {
+        List<string> vocab = [];
+        List<string[]> merges = [];
+        foreach (string unit in (string[])["a", " ", "\n", "ab", "\u4e00", "\U0001F642"])
+        {
+            if (unit == "ab")
+            {
+                vocab.Add("b");
+                merges.Add(["a", "b"]);
+            }
+            for (int power = 0; power < 12; power++)
+            {
+                string text = string.Concat(Enumerable.Repeat(unit, 1 << power));
+                vocab.Add(text);
+                if (power < 11) merges.Add([text, text]);
+            }
+        }
+        var ids = vocab.Select((token, id) => (token, id)).ToDictionary(p => p.token, p => p.id);
+        return $"{{\"model\":{{\"vocab\":{JsonSerializer.Serialize(ids)},\"merges\":{JsonSerializer.Serialize(merges)}}}}}";
     }
 
     [Fact]
@@ -81,6 +126,17 @@ public sealed class TokenizerTests
         Assert.StartsWith("tokenizer.json: ", message, StringComparison.Ordinal);
         Assert.Contains(expected, message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', message);
+    }
+
+    [Fact]
+    public void The_order_of_the_model_s_parts_does_not_matter()
+    {
+        const string Vocab = "\"vocab\":{\"a\":0,\"##b\":1,\"ab\":2}", Merges = "\"merges\":[[\"a\",\"##b\"]]", Prefix = "\"continuing_subword_prefix\":\"##\"";
+        foreach (string[] order in (string[][])[[Prefix, Vocab, Merges], [Vocab, Merges, Prefix], [Merges, Prefix, Vocab], [Merges, Vocab, Prefix]])
+        {
+            string json = $"{{\"model\":{{{string.Join(',', order)}}},\"added_tokens\":[]}}";
+            Assert.Equal([2], new Tokenizer(TokenizerFile.Parse(Encoding.UTF8.GetBytes(json), "t")).Encode("ab"));
+        }
     }
 
     [Fact]
