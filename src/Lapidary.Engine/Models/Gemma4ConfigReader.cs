@@ -9,6 +9,7 @@ namespace Lapidary.Models;
 /// </summary>
 public static class Gemma4ConfigReader
 {
+    private const int MaxWidth = 1 << 24;
     private const string Sliding = "sliding_attention", Full = "full_attention";
     private static readonly string[] ModelTypes = ["gemma4_text", "gemma4_unified_text"];
     private static readonly string[] MultimodalTypes = ["gemma4", "gemma4_unified"];
@@ -43,11 +44,11 @@ public static class Gemma4ConfigReader
         }
         catch (JsonException exception)
         {
-            throw new ConfigException($"{file}: not valid JSON ({exception.Message})", exception);
+            throw new ConfigException(MessageText.OneLine($"{file}: not valid JSON ({exception.Message})"), exception);
         }
         catch (InvalidOperationException exception) // a string that is not valid UTF-16 or UTF-8
         {
-            throw new ConfigException($"{file}: not valid JSON text ({exception.Message})", exception);
+            throw new ConfigException(MessageText.OneLine($"{file}: not valid JSON text ({exception.Message})"), exception);
         }
     }
 
@@ -196,6 +197,9 @@ public static class Gemma4ConfigReader
     private static (RopeParameters Sliding, RopeParameters Full) Rope(JsonConfig c)
     {
         JsonConfig? rope = c.Object("rope_parameters");
+        foreach (string type in (string[])[Sliding, Full])
+            if (rope is { } given && given.Object(type) is null)
+                throw c.Error($"rope_parameters has no \"{type}\"; expected one object for {Sliding} and one for {Full}");
         return (Rope(c, rope?.Object(Sliding), "default", 1e4, 1), Rope(c, rope?.Object(Full), "proportional", 1e6, 0.25));
     }
 
@@ -208,7 +212,7 @@ public static class Gemma4ConfigReader
         double share = type == "proportional" ? p.Double("partial_rotary_factor", 1) : 1;
         double factor = type == "proportional" ? p.Double("factor", 1) : 1, rope = p.Double("rope_theta", theta);
         if (share is <= 0 or > 1) throw c.Error($"partial_rotary_factor is {share}, expected above 0 and up to 1");
-        if (rope <= 0 || factor <= 0) throw c.Error($"rope_theta {rope} and factor {factor} must be above 0");
+        if ((float)rope <= 0 || (float)factor <= 0) throw c.Error($"rope_theta {rope} and factor {factor} must be above 0 in float32");
         return new RopeParameters(rope, share, factor);
     }
 
@@ -219,13 +223,18 @@ public static class Gemma4ConfigReader
             if (layer.HeadDim % 2 != 0) throw c.Error($"head_dim {layer.HeadDim} of layer {layer.Index} is odd");
             if (config.NumAttentionHeads % layer.KeyValueHeads != 0)
                 throw c.Error($"num_attention_heads {config.NumAttentionHeads} is not a multiple of the {layer.KeyValueHeads} key-value heads of layer {layer.Index}");
+            // Widths are multiplied in int: the queries of all heads are one row.
+            if ((long)config.NumAttentionHeads * layer.HeadDim > MaxWidth)
+                throw c.Error($"num_attention_heads {config.NumAttentionHeads} times head_dim {layer.HeadDim} of layer {layer.Index} is more than {MaxWidth}");
             Gemma4Layer donor = config.Layers[layer.CacheLayer];
             if (donor.HeadDim != layer.HeadDim || donor.KeyValueHeads != layer.KeyValueHeads)
                 throw c.Error($"layer {layer.Index} shares the keys of layer {donor.Index}, whose heads differ");
         }
         if (config.HiddenSizePerLayerInput > 0 && config.VocabSizePerLayerInput < config.VocabSize)
             throw c.Error($"vocab_size_per_layer_input {config.VocabSizePerLayerInput} is less than vocab_size {config.VocabSize}");
-        if (config.RmsNormEps <= 0) throw c.Error($"rms_norm_eps is {config.RmsNormEps}, expected above 0");
+        if ((long)config.HiddenSizePerLayerInput * config.Layers.Count > MaxWidth)
+            throw c.Error($"hidden_size_per_layer_input {config.HiddenSizePerLayerInput} times num_hidden_layers {config.Layers.Count} is more than {MaxWidth}");
+        if (config.RmsNormEps <= 0) throw c.Error($"rms_norm_eps is {config.RmsNormEps} in float32, expected above 0");
         if (config.FinalLogitSoftcapping is <= 0) throw c.Error($"final_logit_softcapping is {config.FinalLogitSoftcapping}, expected above 0");
     }
 }

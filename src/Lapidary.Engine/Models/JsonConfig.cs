@@ -54,10 +54,11 @@ internal readonly struct JsonConfig(JsonElement element, string file)
 
     public double Double(string key, double missing) => DoubleOrNull(key) ?? missing;
 
+    /// <summary>Models compute in float32, where a larger number would become infinite.</summary>
     public double? DoubleOrNull(string key)
     {
         if (!Present(key, out JsonElement value)) return null;
-        if (value.ValueKind != JsonValueKind.Number || !value.TryGetDouble(out double number) || !double.IsFinite(number))
+        if (value.ValueKind != JsonValueKind.Number || !value.TryGetDouble(out double number) || !float.IsFinite((float)number))
             throw Wrong(key, value, "a finite number");
         return number;
     }
@@ -91,7 +92,7 @@ internal readonly struct JsonConfig(JsonElement element, string file)
         return ints;
     }
 
-    public ConfigException Error(string message) => new($"{file}: {message}");
+    public ConfigException Error(string message) => new(MessageText.OneLine($"{file}: {message}"));
 
     private bool Present(string key, out JsonElement value)
         => element.TryGetProperty(key, out value) && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined);
@@ -100,6 +101,6 @@ internal readonly struct JsonConfig(JsonElement element, string file)
     {
         string text = found.GetRawText();
         if (text.Length > 40) text = text[..40] + "…";
-        return Error($"\"{key}\" is {text.ReplaceLineEndings(" ")}, expected {expected}");
+        return Error($"\"{key}\" is {text}, expected {expected}");
     }
 }

@@ -40,7 +40,7 @@ public sealed class Template
         }
         catch (UnknownNameException exception)
         {
-            throw new TemplateException($"{name} line {exception.Line}: {exception.Message}", exception);
+            throw TemplateError.At(name, exception.Line, exception.Message, exception);
         }
     }
 
@@ -74,11 +74,11 @@ public sealed class Template
         }
         catch (TemplateFault fault)
         {
-            throw new TemplateException($"{_name} line {context.Line}: {fault.Message}", fault);
+            throw TemplateError.At(_name, context.Line, fault.Message, fault);
         }
         catch (UnknownNameException exception)
         {
-            throw new TemplateException($"{_name} line {exception.Line}: {exception.Message}", exception);
+            throw TemplateError.At(_name, exception.Line, exception.Message, exception);
         }
     }
 }

@@ -27,7 +27,8 @@ public sealed class IncrementalDetokenizer(Tokenizer tokenizer, SpecialText spec
 
     private string Give(string text)
     {
-        string delta = text[given.Length..];
+        // A decoder of a strange file may take back what it gave; what was given out cannot be.
+        string delta = text.Length > given.Length ? text[given.Length..] : "";
         // The tokens just given out are the context of the next ones; earlier ones no longer matter.
         window.RemoveRange(0, context);
         context = window.Count;

@@ -6,7 +6,15 @@ namespace Lapidary.Tokenizers;
 /// <summary>A step that rewrites text before it is split: the "normalizer" of tokenizer.json.</summary>
 internal abstract class Normalizer
 {
+    private const int LongestText = 64 << 20;
+
     public abstract string Normalize(string text);
+
+    /// <summary>Replacements of a hostile file can double a text many times over; this refuses before the text is made.</summary>
+    private static void RequireLength(long length)
+    {
+        if (length > LongestText) throw new TokenizerException($"the tokenizer's normalizer makes a text of {length} characters, more than {LongestText}");
+    }
 
     public sealed class Sequence(IReadOnlyList<Normalizer> steps) : Normalizer
     {
@@ -19,7 +27,11 @@ internal abstract class Normalizer
 
     public sealed class Replace(string pattern, string content) : Normalizer
     {
-        public override string Normalize(string text) => text.Replace(pattern, content, StringComparison.Ordinal);
+        public override string Normalize(string text)
+        {
+            if (content.Length > pattern.Length) RequireLength(text.Length + (long)text.AsSpan().Count(pattern) * (content.Length - pattern.Length));
+            return text.Replace(pattern, content, StringComparison.Ordinal);
+        }
     }
 
     public sealed class ReplaceRegex(TextPattern pattern, string content) : Normalizer
@@ -30,6 +42,7 @@ internal abstract class Normalizer
             int position = 0;
             foreach ((int start, int length) in pattern.Matches(text))
             {
+                RequireLength((long)result.Length + (start - position) + content.Length);
                 result.Append(text, position, start - position).Append(content);
                 position = start + length;
             }
@@ -39,7 +52,11 @@ internal abstract class Normalizer
 
     public sealed class Prepend(string prefix) : Normalizer
     {
-        public override string Normalize(string text) => text.Length == 0 ? text : prefix + text;
+        public override string Normalize(string text)
+        {
+            RequireLength((long)prefix.Length + text.Length);
+            return text.Length == 0 ? text : prefix + text;
+        }
     }
 
     public sealed class Lowercase : Normalizer

@@ -21,10 +21,15 @@ internal sealed class TextPattern
     private const string StandIns =
         "\uA722\uA723\u1F88\uA717\uA000\u1AB0\u0F3E\uA670\uA620\uA6E6\uA830\u3000\u2028\u2029\u0001\u2061\uD800\uE000\uFE33\uFE31\uFE35\uFE36\u2E02\u2E03\uA60D\u2A00\uA838\uA700\uA490\u0378";
 
+    private const int LongestPattern = 10_000;   // real ones have a few hundred characters
     private readonly Regex regex;
 
     /// <exception cref="ArgumentException">The pattern is not supported.</exception>
-    public TextPattern(string pattern) => regex = new Regex(Translate(pattern), RegexOptions.CultureInvariant, Timeout);
+    public TextPattern(string pattern)
+    {
+        if (pattern.Length > LongestPattern) throw new ArgumentException($"it has {pattern.Length} characters, more than {LongestPattern}");
+        regex = new Regex(Translate(pattern), RegexOptions.CultureInvariant, Timeout);
+    }
 
     public IEnumerable<(int Start, int Length)> Matches(string text)
     {

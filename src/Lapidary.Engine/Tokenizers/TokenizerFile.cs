@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 using Lapidary.Models;
 
 namespace Lapidary.Tokenizers;
@@ -27,13 +28,14 @@ internal static class TokenizerFile
 
     public static TokenizerParts Parse(ReadOnlySpan<byte> json, string file)
     {
+        if (!Utf8.IsValid(json)) throw new TokenizerException($"{file}: not valid JSON (it holds bytes that are not UTF-8)");
         try
         {
             return new TokenizerReader(file).Read(json);
         }
         catch (JsonException exception)
         {
-            throw new TokenizerException($"{file}: not valid JSON ({exception.Message})", exception);
+            throw new TokenizerException(MessageText.OneLine($"{file}: not valid JSON ({exception.Message})"), exception);
         }
         catch (ConfigException exception)
         {
@@ -41,7 +43,7 @@ internal static class TokenizerFile
         }
         catch (InvalidOperationException exception) // a string that is not valid UTF-8, or a value of another kind
         {
-            throw new TokenizerException($"{file}: not a tokenizer.json ({exception.Message})", exception);
+            throw new TokenizerException(MessageText.OneLine($"{file}: not a tokenizer.json ({exception.Message})"), exception);
         }
     }
 }
@@ -79,7 +81,8 @@ internal sealed class TokenizerReader(string file)
 
         TokenizerPartsReader parts = new(file);
         List<AddedToken> tokens = parts.AddedTokens(added, model.Vocabulary);
-        (List<int> before, List<int> after) = parts.PostProcessor(postProcessor, content => tokens.Find(t => t.Content == content)?.Id ?? model.Vocabulary.Find(content));
+        (List<int> before, List<int> after) = parts.PostProcessor(postProcessor, content => tokens.Find(t => t.Content == content)?.Id ?? model.Vocabulary.Find(content),
+            id => model.Vocabulary.Contains(id) || tokens.Exists(t => t.Id == id));
         return new TokenizerParts(model, tokens, parts.Normalizer(normalizer), parts.PreTokenizer(preTokenizer), parts.Decoder(decoder), before, after);
     }
 
@@ -206,5 +209,5 @@ internal sealed class TokenizerReader(string file)
 
     private TokenizerException Malformed(int index) => Error($"merge {index} is not a pair of tokens (\"a b\" or [\"a\", \"b\"])");
 
-    private TokenizerException Error(string message) => new($"{file}: {message}");
+    private TokenizerException Error(string message) => new(MessageText.OneLine($"{file}: {message}"));
 }

@@ -71,7 +71,7 @@ internal sealed class TokenizerPartsReader(string file)
             "Replace" => new TokenDecoder.Replace(Pattern(c).Literal ?? throw Error("decoder Replace with a regular expression is not supported"), c.String("content") ?? ""),
             "ByteFallback" => new TokenDecoder.ByteFallback(),
             "Fuse" => new TokenDecoder.Fuse(),
-            "Strip" => new TokenDecoder.Strip((c.String("content") ?? " ")[0], c.Int("start", 0, min: 0), c.Int("stop", 0, min: 0)),
+            "Strip" => new TokenDecoder.Strip(Character(c, "content", ' '), c.Int("start", 0, min: 0), c.Int("stop", 0, min: 0)),
             "ByteLevel" => new TokenDecoder.ByteLevel(),
             "Metaspace" => new TokenDecoder.Metaspace(Replacement(c), Scheme(c)),
             var type => throw Unsupported("decoder", type),
@@ -79,7 +79,7 @@ internal sealed class TokenizerPartsReader(string file)
     }
 
     /// <summary>Ids that a single text gets before and after its own.</summary>
-    public (List<int> Before, List<int> After) PostProcessor(JsonConfig? config, Func<string, int> find)
+    public (List<int> Before, List<int> After) PostProcessor(JsonConfig? config, Func<string, int> find, Func<int, bool> contains)
     {
         List<int> before = [], after = [];
         foreach (JsonConfig step in config is not { } c ? [] : Type(c, "post_processor") == "Sequence" ? c.List("processors") : [c])
@@ -89,6 +89,8 @@ internal sealed class TokenizerPartsReader(string file)
             if (type != "TemplateProcessing") throw Unsupported("post_processor", type);
             Template(step, find, before, after);
         }
+        foreach (int id in before.Concat(after))
+            if (!contains(id)) throw Error($"post_processor adds token id {id}, which is not in the vocabulary");
         return (before, after);
     }
 
@@ -133,7 +135,7 @@ internal sealed class TokenizerPartsReader(string file)
         }
         catch (ArgumentException exception)
         {
-            throw new TokenizerException($"{file}: the pattern {pattern} is not supported ({exception.Message.ReplaceLineEndings(" ")})", exception);
+            throw new TokenizerException(MessageText.OneLine($"{file}: the pattern {MessageText.Quote(pattern)} is not supported ({exception.Message})"), exception);
         }
     }
 
@@ -148,7 +150,10 @@ internal sealed class TokenizerPartsReader(string file)
         var name => throw Error($"split behavior \"{name}\" is not known"),
     };
 
-    private char Replacement(JsonConfig c) => (c.String("replacement") ?? "▁") is [var mark] ? mark : throw Error("Metaspace replacement is not one character");
+    private char Replacement(JsonConfig c) => Character(c, "replacement", '▁');
+
+    private char Character(JsonConfig c, string key, char missing)
+        => (c.String(key) ?? $"{missing}") is [var one] ? one : throw Error($"\"{key}\" is \"{c.String(key)}\", expected one character");
 
     private PreTokenizer.PrependScheme Scheme(JsonConfig c) => c.String("prepend_scheme") switch
     {
@@ -165,5 +170,5 @@ internal sealed class TokenizerPartsReader(string file)
 
     private TokenizerException Unsupported(string part, string type) => Error($"{part} \"{type}\" is not supported");
 
-    private TokenizerException Error(string message) => new($"{file}: {message}");
+    private TokenizerException Error(string message) => new(MessageText.OneLine($"{file}: {message}"));
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Lapidary.Templates;
 
 namespace Lapidary.Tests.Templates;
@@ -86,6 +87,24 @@ public static class Jinja
             Assert.Fail("Jinja2 did not finish within five minutes");
         }
         return (process.ExitCode, output.Result);
+    }
+
+    /// <summary>The variables of each conversation in tests/jinja/conversations.json, as transformers passes them.</summary>
+    public static List<(string Name, string Variables)> Conversations()
+    {
+        string file = Path.Combine(Root, "tests", "jinja", "conversations.json");
+        JsonObject all = JsonNode.Parse(File.ReadAllText(file))!.AsObject();
+        // The tools are written once and named as "$tools" in the conversations.
+        JsonNode tools = all["$tools"]!;
+        all.Remove("$tools");
+        List<(string, string)> conversations = [];
+        foreach (var (name, value) in all)
+        {
+            JsonObject variables = new() { ["bos_token"] = "<bos>", ["eos_token"] = "<eos>", ["tools"] = null, ["documents"] = null, ["add_generation_prompt"] = true };
+            foreach (var (key, member) in value!.AsObject()) variables[key] = key == "tools" ? tools.DeepClone() : member?.DeepClone();
+            conversations.Add((name, variables.ToJsonString()));
+        }
+        return conversations;
     }
 
     /// <summary>Any exception but the typed one escapes and fails the test.</summary>

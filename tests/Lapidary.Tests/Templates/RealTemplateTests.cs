@@ -1,5 +1,3 @@
-using System.Text.Json.Nodes;
-
 namespace Lapidary.Tests.Templates;
 
 /// <summary>
@@ -10,30 +8,13 @@ public sealed class RealTemplateTests(ITestOutputHelper output)
 {
     private static string Folder => Environment.GetEnvironmentVariable("LAPIDARY_TEMPLATES") ?? Path.Combine(Jinja.Root, "tests", "jinja", "real");
 
-    private static List<(string Name, string Variables)> Conversations()
-    {
-        string file = Path.Combine(Jinja.Root, "tests", "jinja", "conversations.json");
-        JsonObject all = JsonNode.Parse(File.ReadAllText(file))!.AsObject();
-        // The tools are written once and named as "$tools" in the conversations.
-        JsonNode tools = all["$tools"]!;
-        all.Remove("$tools");
-        List<(string, string)> conversations = [];
-        foreach (var (name, value) in all)
-        {
-            JsonObject variables = new() { ["bos_token"] = "<bos>", ["eos_token"] = "<eos>", ["tools"] = null, ["documents"] = null, ["add_generation_prompt"] = true };
-            foreach (var (key, member) in value!.AsObject()) variables[key] = key == "tools" ? tools.DeepClone() : member?.DeepClone();
-            conversations.Add((name, variables.ToJsonString()));
-        }
-        return conversations;
-    }
-
     [Fact]
     public void Published_templates_render_as_in_Jinja()
     {
         string[] files = Directory.Exists(Folder) ? [.. Directory.EnumerateFiles(Folder, "*.jinja").Order()] : [];
         if (files.Length == 0) Assert.Skip($"no published templates here: put *.jinja files into tests/jinja/real or name their folder in LAPIDARY_TEMPLATES");
         Jinja.Require();
-        List<(string Name, string Variables)> conversations = Conversations();
+        List<(string Name, string Variables)> conversations = Jinja.Conversations();
         List<Case> cases = [];
         foreach (string file in files)
             foreach (var (name, variables) in conversations)

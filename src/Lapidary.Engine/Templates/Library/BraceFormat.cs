@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using Lapidary.Templates.Rendering;
 using Lapidary.Templates.Values;
 
@@ -26,18 +25,21 @@ internal sealed class BraceFormat
     private string Expand(string format, int depth)
     {
         if (depth == 0) throw new TemplateFault("formats are nested too deeply");
-        StringBuilder text = new();
+        OutputBuffer text = new(_context);
         for (int i = 0; i < format.Length; i++)
         {
-            char c = format[i];
-            bool doubled = i + 1 < format.Length && format[i + 1] == c;
-            if (c is '{' or '}' && doubled) { text.Append(c); i++; continue; }
-            if (c == '}') throw new TemplateFault("a format has a single \"}\"");
-            if (c != '{') { text.Append(c); continue; }
+            int brace = format.AsSpan(i).IndexOfAny('{', '}');
+            text.Append(brace < 0 ? format[i..] : format[i..(i + brace)]);
+            if (brace < 0) break;
+            i += brace;
+            if (i + 1 < format.Length && format[i + 1] == format[i])
+            {
+                text.Append(format[i++] == '{' ? "{" : "}");
+                continue;
+            }
+            if (format[i] == '}') throw new TemplateFault("a format has a single \"}\"");
             int end = FieldEnd(format, i + 1);
-            string field = Field(format[(i + 1)..end], depth);
-            _context.ChargeText(text.Length + (long)field.Length);
-            text.Append(field);
+            text.Append(Field(format[(i + 1)..end], depth));
             i = end;
         }
         return text.ToString();
@@ -111,6 +113,7 @@ internal sealed class BraceFormat
         bool isNumber = int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int index);
         if (!isNumber && name.Length > 0)
         {
+            _context.Charge(_arguments.Named.Count);
             return (_mapping is null ? _arguments.NamedOrNull(name) : _mapping.Item(new StringValue(name), _context))
                 ?? throw new TemplateFault($"a format names \"{name}\", which was not given");
         }

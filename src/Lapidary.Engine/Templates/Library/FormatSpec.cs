@@ -13,6 +13,9 @@ internal sealed record FormatSpec(
     /// <summary>More digits than any float has; a larger precision is refused.</summary>
     public const int MaxPrecision = 1100;
 
+    /// <summary>What it takes to write a float exactly, in steps.</summary>
+    public const int FloatSteps = 512;
+
     public static FormatSpec Parse(string text)
     {
         int i = 0;
@@ -58,13 +61,14 @@ internal sealed record FormatSpec(
     public string Apply(TemplateValue value, RenderContext context)
     {
         context.ChargeText(Width);
+        context.Charge(Type == '\0' && Precision is null ? 1 : FloatSteps);
         if (Precision > MaxPrecision && value is not StringValue) throw new TemplateFault($"a precision of {Precision} is more than {MaxPrecision}");
         return value switch
         {
             StringValue text => Text(text),
             BoolValue when Type is '\0' or 's' && this != Parse("") && Type == 's' => throw Refused(value),
             BoolValue when Type == '\0' => Aligned("", PythonText.Str(value, context), '<'),
-            { Integer: { } integer } when Type is '\0' or 'd' or 'b' or 'o' or 'x' or 'X' or 'c' or 'n' => Integer(integer),
+            { Integer: { } integer } when Type is '\0' or 'd' or 'b' or 'o' or 'x' or 'X' or 'c' or 'n' => Integer(integer, context),
             { Integer: not null } or FloatValue => Float(Arithmetic.Float(value)!.Value),
             _ => throw new TemplateFault($"a value of type {value.TypeName} takes no format"),
         };
@@ -79,8 +83,9 @@ internal sealed record FormatSpec(
 
     private static TemplateFault Refused(TemplateValue value) => new($"a value of type {value.TypeName} does not take this format");
 
-    private string Integer(BigInteger value)
+    private string Integer(BigInteger value, RenderContext context)
     {
+        context.ChargeProduct(value.GetBitLength(), value.GetBitLength());
         if (Precision is not null) throw new TemplateFault("an integer takes no precision in a format");
         if (Type == 'c') return Aligned("", value >= 0 && value <= 0x10ffff && (value < 0xd800 || value > 0xdfff) ? char.ConvertFromUtf32((int)value) : throw new TemplateFault($"{value} is not a character"), '<');
         (int radix, string prefix) = Type switch { 'b' => (2, "0b"), 'o' => (8, "0o"), 'x' => (16, "0x"), 'X' => (16, "0X"), _ => (10, "") };
@@ -94,9 +99,10 @@ internal sealed record FormatSpec(
     {
         if (radix == 10) return value.ToString(CultureInfo.InvariantCulture);
         if (value.IsZero) return "0";
-        StringBuilder digits = new();
-        for (; !value.IsZero; value /= radix) digits.Insert(0, "0123456789abcdef"[(int)(value % radix)]);
-        return digits.ToString();
+        int bits = BitOperations.Log2((uint)radix);
+        string binary = value.ToString("b", CultureInfo.InvariantCulture).TrimStart('0');
+        binary = binary.PadLeft((binary.Length + bits - 1) / bits * bits, '0');
+        return string.Concat(binary.Chunk(bits).Select(digit => Convert.ToInt32(new string(digit), 2).ToString("x", CultureInfo.InvariantCulture)));
     }
 
     private string Float(double value)
@@ -138,10 +144,14 @@ internal sealed record FormatSpec(
 
     private string Grouped(string digits, int group, int width)
     {
-        // Zeros that fill the width are grouped too.
-        while (digits.Length + (digits.Length - 1) / group < width) digits = "0" + digits;
-        StringBuilder grouped = new(digits);
-        for (int i = digits.Length - group; i > 0; i -= group) grouped.Insert(i, Grouping);
+        // Zeros that fill the width are grouped too; a separator comes before another digit, never first.
+        if (width > 0) digits = digits.PadLeft(width / (group + 1) * group + Math.Max(1, width % (group + 1)), '0');
+        StringBuilder grouped = new(digits.Length + digits.Length / group);
+        for (int i = 0; i < digits.Length; i++)
+        {
+            if (i > 0 && (digits.Length - i) % group == 0) grouped.Append(Grouping);
+            grouped.Append(digits[i]);
+        }
         return grouped.ToString();
     }
 

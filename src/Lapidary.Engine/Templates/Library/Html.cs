@@ -10,9 +10,15 @@ namespace Lapidary.Templates.Library;
 internal static class Html
 {
     /// <summary>The text with &amp; &lt; &gt; ' and " escaped; markup as it is.</summary>
-    public static StringValue Escape(StringValue text) => text.IsMarkup ? text : StringValue.Markup(Escape(text.Text));
+    public static StringValue Escape(StringValue text, RenderContext context) => text.IsMarkup ? text : StringValue.Markup(Escape(text.Text, context));
 
-    public static string Escape(string text) => text
+    public static string Escape(string text, RenderContext context)
+    {
+        context.ChargeText(text.Length + 4L * text.AsSpan().CountAny("&><'\""));
+        return Escape(text);
+    }
+
+    private static string Escape(string text) => text
         .Replace("&", "&amp;", StringComparison.Ordinal)
         .Replace(">", "&gt;", StringComparison.Ordinal)
         .Replace("<", "&lt;", StringComparison.Ordinal)
@@ -28,7 +34,7 @@ internal static class HtmlFilters
         new("escape", [], Escape),
         new("e", [], Escape),
         new("forceescape", [], (context, value, _) => Escaped(PythonText.Str(value, context), context)),
-        new("safe", [], (context, value, _) => StringValue.Markup(PythonText.Str(value, context))),
+        new("safe", [], Safe),
         new("striptags", [], StripTags),
         new("xmlattr", ["autospace?"], XmlAttributes),
         new("urlencode", [], UrlEncode),
@@ -39,16 +45,20 @@ internal static class HtmlFilters
     private static StringValue Escape(RenderContext context, TemplateValue value, BoundArguments arguments)
         => value is StringValue { IsMarkup: true } markup ? markup : Escaped(PythonText.Str(value, context), context);
 
-    private static StringValue Escaped(string text, RenderContext context)
+    private static StringValue Safe(RenderContext context, TemplateValue value, BoundArguments arguments)
     {
-        context.ChargeText(text.Length * 5L);
-        return StringValue.Markup(Html.Escape(text));
+        string text = PythonText.Str(value, context);
+        context.Charge(text.Length >> 4);
+        return StringValue.Markup(text);
     }
+
+    private static StringValue Escaped(string text, RenderContext context) => StringValue.Markup(Html.Escape(text, context));
 
     private static StringValue StripTags(RenderContext context, TemplateValue value, BoundArguments arguments)
     {
-        string text = Without(Without(PythonText.Str(value, context), "<!--", "-->"), "<", ">");
+        string text = PythonText.Str(value, context);
         context.ChargeText(text.Length);
+        text = Without(Without(text, "<!--", "-->"), "<", ">");
         return new StringValue(WebUtility.HtmlDecode(string.Join(' ', StringSplitting.OnSpace(text, -1))));
     }
 
@@ -68,23 +78,27 @@ internal static class HtmlFilters
     {
         if (value is UndefinedValue undefined) throw undefined.Fault();
         if (value is not DictValue dict) throw new TemplateFault($"xmlattr needs a dict, got {value.TypeName}");
-        List<string> attributes = [];
+        OutputBuffer attributes = new(context);
+        string space = arguments[0]?.IsTrue != false ? " " : "";
         foreach (var (key, member) in dict.Members)
         {
             if (member is NoneValue or UndefinedValue) continue;
             string name = key.AsText ?? throw new TemplateFault("the names of attributes must be strings");
             if (name.AsSpan().IndexOfAny(NotInNames) >= 0) throw new TemplateFault($"\"{name}\" cannot name an attribute");
             string text = member is StringValue { IsMarkup: true } markup ? markup.Text : Escaped(PythonText.Str(member, context), context).Text;
-            attributes.Add($"{Escaped(name, context).Text}=\"{text}\"");
+            attributes.Append(space);
+            attributes.Append(Escaped(name, context).Text);
+            attributes.Append("=\"");
+            attributes.Append(text);
+            attributes.Append("\"");
+            space = " ";
         }
-        string joined = string.Join(' ', attributes);
-        bool leadingSpace = arguments[0]?.IsTrue != false && joined.Length > 0;
-        return context.Text(leadingSpace ? " " + joined : joined);
+        return new StringValue(attributes.ToString());
     }
 
     private static StringValue UrlEncode(RenderContext context, TemplateValue value, BoundArguments arguments)
     {
-        if (value is StringValue || !value.IsIterable) return context.Text(Quote(PythonText.Str(value, context), "/"));
+        if (value is StringValue || !value.IsIterable) return new StringValue(Quote(PythonText.Str(value, context), "/", context));
         TemplateValue pairs = value is DictValue dict ? new DictViewValue(dict, DictView.Items) : value;
         List<string> parts = [];
         foreach (TemplateValue pair in context.Collect(pairs))
@@ -97,10 +111,11 @@ internal static class HtmlFilters
     }
 
     private static string QueryPart(TemplateValue value, RenderContext context)
-        => Quote(PythonText.Str(value, context), "").Replace("%20", "+", StringComparison.Ordinal);
+        => Quote(PythonText.Str(value, context), "", context).Replace("%20", "+", StringComparison.Ordinal);
 
-    private static string Quote(string text, string safe)
+    private static string Quote(string text, string safe, RenderContext context)
     {
+        context.ChargeText(3L * Encoding.UTF8.GetByteCount(text));
         StringBuilder quoted = new();
         foreach (byte b in Encoding.UTF8.GetBytes(text))
         {

@@ -21,6 +21,7 @@ internal static class NumberFilters
     {
         if (value is UndefinedValue undefined) throw undefined.Fault();
         if (value.Integer is { } integer) return new IntValue(integer);
+        ChargeDigits(value, context);
         if (value is StringValue text && NumberReading.Integer(text.Text, arguments.Integer(1, 10)) is { } parsed) return new IntValue(parsed);
         double? real = value switch
         {
@@ -34,9 +35,17 @@ internal static class NumberFilters
         return new IntValue(new BigInteger(real.Value));
     }
 
+    /// <summary>Reading digits takes time with the square of their number, of which there may be 4,300.</summary>
+    private static void ChargeDigits(TemplateValue value, RenderContext context)
+    {
+        long length = value.AsText?.Length ?? 0, digits = Math.Min(length, IntValue.MaxDigits);
+        context.Charge((length >> 4) + (digits * digits >> 10));
+    }
+
     private static TemplateValue ToFloat(RenderContext context, TemplateValue value, BoundArguments arguments)
     {
         if (value is UndefinedValue undefined) throw undefined.Fault();
+        ChargeDigits(value, context);
         double? real = value is StringValue text ? NumberReading.Float(text.Text) : Arithmetic.Float(value);
         return real is { } number ? new FloatValue(number) : arguments[0] ?? new FloatValue(0);
     }
@@ -54,6 +63,8 @@ internal static class NumberFilters
         int precision = arguments[0] is NoneValue ? 0 : arguments.Integer(0, 0);
         if (value is UndefinedValue undefined) throw undefined.Fault();
         if (Arithmetic.Float(value) is not { } real) throw new TemplateFault($"a value of type {value.TypeName} cannot be rounded");
+        context.Charge(FormatSpec.FloatSteps);
+        if (precision < 0) context.ChargeProduct(4L * Math.Min(-precision, 2 * IntValue.MaxDigits), 4L * Math.Min(-precision, 2 * IntValue.MaxDigits));
         switch (method)
         {
             case "common":
@@ -94,6 +105,7 @@ internal static class NumberFilters
 
     private static StringValue FileSize(RenderContext context, TemplateValue value, BoundArguments arguments)
     {
+        ChargeDigits(value, context);
         double? size = value is StringValue text ? NumberReading.Float(text.Text) : Arithmetic.Float(value);
         if (size is not { } bytes || !double.IsFinite(bytes)) throw new TemplateFault($"filesizeformat needs a number, got {value.TypeName}");
         int unit = arguments.IsTrue(0) ? 1024 : 1000;

@@ -59,9 +59,13 @@ internal sealed class PrettyPrinting(RenderContext context)
 
     private void NextLine(int indent) => _writer.Append(",\n" + new string(' ', indent + 1));
 
-    // pprint orders by type where "<" fails; keys of one type are all a request can have.
     private List<TemplateValue> SortedMembers(DictValue dict) => Comparison.Sort(
-        context.Collect(new DictViewValue(dict, DictView.Items)), member => ((TupleValue)member).Items[0], SortDirection.Ascending, context);
+        context.Collect(new DictViewValue(dict, DictView.Items)), member => ((TupleValue)member).Items[0], Precedes, context);
+
+    /// <summary>Where "&lt;" fails, pprint orders by the types' names.</summary>
+    private bool Precedes(TemplateValue a, TemplateValue b) => Comparison.CanOrder(a, b) || a is UndefinedValue || b is UndefinedValue
+        ? Comparison.Order(a, b, context) is < 0
+        : string.CompareOrdinal($"<class '{a.TypeName}'>", $"<class '{b.TypeName}'>") < 0;
 
     /// <summary>The value on one line, the keys of dicts sorted.</summary>
     private string Flat(TemplateValue value)

@@ -26,14 +26,14 @@ internal sealed class PrintfFormat
 
     private string Expand()
     {
-        StringBuilder text = new();
+        OutputBuffer text = new(_context);
         for (; _position < _format.Length; _position++)
         {
-            if (_format[_position] != '%') { text.Append(_format[_position]); continue; }
-            _position++;
-            string field = Field();
-            _context.ChargeText(text.Length + (long)field.Length);
-            text.Append(field);
+            int place = _format.IndexOf('%', _position);
+            text.Append(place < 0 ? _format[_position..] : _format[_position..place]);
+            if (place < 0) break;
+            _position = place + 1;
+            text.Append(Field());
         }
         int given = _values is TupleValue tuple ? tuple.Items.Count : 1;
         // A single dict or list may stay unused: it could have been a mapping.
@@ -128,7 +128,7 @@ internal sealed class PrintfFormat
 
     private string Cut(string text, int? precision, TemplateValue value)
     {
-        if (_escape && value is not StringValue { IsMarkup: true }) text = Html.Escape(text);
+        if (_escape && value is not StringValue { IsMarkup: true }) text = Html.Escape(text, _context);
         StringValue whole = new(text);
         return precision < whole.Length ? whole.Substring(0, precision.Value) : text;
     }
@@ -140,7 +140,7 @@ internal sealed class PrintfFormat
         _ => throw new TemplateFault("%c needs a single character or its code"),
     };
 
-    private static string Integer(TemplateValue value, Conversion conversion)
+    private string Integer(TemplateValue value, Conversion conversion)
     {
         BigInteger integer = value switch
         {
@@ -148,14 +148,16 @@ internal sealed class PrintfFormat
             FloatValue real when conversion.Type is 'd' or 'i' or 'u' && double.IsFinite(real.Value) => new BigInteger(real.Value),
             _ => throw new TemplateFault($"%{conversion.Type} needs an integer, got {value.TypeName}"),
         };
+        _context.ChargeProduct(integer.GetBitLength(), integer.GetBitLength());
         (int radix, string prefix) = conversion.Type switch { 'x' => (16, "0x"), 'X' => (16, "0X"), 'o' => (8, "0o"), _ => (10, "") };
         string digits = FormatSpec.Digits(BigInteger.Abs(integer), radix).PadLeft(conversion.Precision ?? 0, '0');
         if (conversion.Type == 'X') digits = digits.ToUpperInvariant();
         return Padded(Sign(integer.Sign < 0, conversion) + (conversion.Alternate ? prefix : ""), digits, conversion);
     }
 
-    private static string Float(TemplateValue value, Conversion conversion)
+    private string Float(TemplateValue value, Conversion conversion)
     {
+        _context.Charge(FormatSpec.FloatSteps);
         if (value is UndefinedValue undefined) throw undefined.Fault();
         double real = Arithmetic.Float(value) ?? throw new TemplateFault($"%{conversion.Type} needs a number, got {value.TypeName}");
         return Padded(Sign(double.IsNegative(real), conversion), FormatSpec.FloatText(real, conversion.Type, conversion.Precision, conversion.Alternate), conversion);

@@ -102,7 +102,7 @@ internal static class SequenceFilters
         {
             TemplateValue key = ((TupleValue)pair).Items[position];
             return caseSensitive ? key : Attributes.IgnoreCase(key, context);
-        }, arguments.IsTrue(2) ? SortDirection.Descending : SortDirection.Ascending, context));
+        }, arguments.Flag(2) ? SortDirection.Descending : SortDirection.Ascending, context));
     }
 
     private static ListValue Sort(RenderContext context, TemplateValue value, BoundArguments arguments)
@@ -113,7 +113,7 @@ internal static class SequenceFilters
             var keys = Array.ConvertAll(paths.Text.Split(','), path => Attributes.Key(new StringValue(path), arguments.IsTrue(1), context));
             key = element => new TupleValue(Array.ConvertAll(keys, part => part(element)));
         }
-        SortDirection direction = arguments.IsTrue(0) ? SortDirection.Descending : SortDirection.Ascending;
+        SortDirection direction = arguments.Flag(0) ? SortDirection.Descending : SortDirection.Ascending;
         return new ListValue(Comparison.Sort(context.Collect(value), key, direction, context));
     }
 

@@ -37,9 +37,9 @@ internal static class StringMethods
         On("rstrip", ["chars?"], (context, text, a) => Stripped(context, text, a, Sides.Right)),
         On("replace", ["old", "new", "count?"], (context, text, a) => text.With(Replace(text, a.Text(0), a.Text(1), a.Integer(2, -1), context))),
         On("removeprefix", ["prefix"], (context, text, a) =>
-            text.Text.StartsWith(a.Text(0), StringComparison.Ordinal) ? text.With(text.Text[a.Text(0).Length..]) : text),
+            text.Text.StartsWith(a.Text(0), StringComparison.Ordinal) ? Part(context, text, a.Text(0).Length, text.Text.Length) : text),
         On("removesuffix", ["suffix"], (context, text, a) =>
-            text.Text.EndsWith(a.Text(0), StringComparison.Ordinal) ? text.With(text.Text[..^a.Text(0).Length]) : text),
+            text.Text.EndsWith(a.Text(0), StringComparison.Ordinal) ? Part(context, text, 0, text.Text.Length - a.Text(0).Length) : text),
         On("center", ["width", "fillchar?"], (context, text, a) => Pad(text, a.Integer(0, 0), a.TextOrNull(1) ?? " ", Sides.Both, context)),
         On("ljust", ["width", "fillchar?"], (context, text, a) => Pad(text, a.Integer(0, 0), a.TextOrNull(1) ?? " ", Sides.Right, context)),
         On("rjust", ["width", "fillchar?"], (context, text, a) => Pad(text, a.Integer(0, 0), a.TextOrNull(1) ?? " ", Sides.Left, context)),
@@ -66,13 +66,13 @@ internal static class StringMethods
         On("split", ["sep?", "maxsplit?"], (context, text, a) => Split(context, text, a, StringSplitting.OnSpace, StringSplitting.On)) with { PositionalOnly = false },
         On("rsplit", ["sep?", "maxsplit?"], (context, text, a) => Split(context, text, a, StringSplitting.OnSpaceFromEnd, StringSplitting.OnFromEnd)) with { PositionalOnly = false },
         On("splitlines", ["keepends?"], (context, text, a) => Parts(context, text, PythonText.Lines(text.Text, a.IsTrue(0)))) with { PositionalOnly = false },
-        On("partition", ["sep"], (context, text, a) => Partition(context, text, a.Text(0), text.Text.IndexOf(a.Text(0), StringComparison.Ordinal), Sides.Left)),
-        On("rpartition", ["sep"], (context, text, a) => Partition(context, text, a.Text(0), text.Text.LastIndexOf(a.Text(0), StringComparison.Ordinal), Sides.Right)),
+        On("partition", ["sep"], (context, text, a) => Partition(context, text, a.Text(0), Sides.Left)),
+        On("rpartition", ["sep"], (context, text, a) => Partition(context, text, a.Text(0), Sides.Right)),
     ];
 
     private static Builtin Is(string name, Func<string, bool> test) => On(name, [], (context, text, _) =>
     {
-        context.Charge(text.Text.Length >> 4);
+        context.Charge(text.Text.Length >> 2);
         return BoolValue.Of(test(text.Text));
     });
 
@@ -94,16 +94,25 @@ internal static class StringMethods
 
     private static bool IsNumeric(Rune rune) => Rune.IsNumber(rune) || Rune.GetNumericValue(rune) >= 0;
 
-    private static StringValue Stripped(RenderContext context, StringValue text, BoundArguments arguments, Sides sides)
+    private static StringValue Part(RenderContext context, StringValue text, int start, int end)
     {
         context.ChargeText(text.Text.Length);
-        return text.With(Strip(text.Text, arguments.TextOrNull(0), sides));
+        return text.With(text.Text[start..end]);
+    }
+
+    public static StringValue Stripped(RenderContext context, StringValue text, BoundArguments arguments, Sides sides)
+    {
+        string? characters = arguments.TextOrNull(0);
+        context.ChargeText(text.Text.Length);
+        context.Charge(characters?.Length ?? 0);
+        return text.With(Strip(text.Text, characters, sides));
     }
 
     /// <param name="characters">Null for white space.</param>
-    public static string Strip(string text, string? characters, Sides sides)
+    private static string Strip(string text, string? characters, Sides sides)
     {
-        Func<char, bool> isStripped = characters is null ? PythonText.IsSpace : c => characters.Contains(c, StringComparison.Ordinal);
+        HashSet<char> wanted = [.. characters ?? ""];
+        Func<char, bool> isStripped = characters is null ? PythonText.IsSpace : wanted.Contains;
         int start = 0, end = text.Length;
         if (sides != Sides.Right) while (start < end && isStripped(text[start])) start++;
         if (sides != Sides.Left) while (end > start && isStripped(text[end - 1])) end--;
@@ -112,7 +121,7 @@ internal static class StringMethods
 
     public static string Replace(StringValue text, string old, string with, int count, RenderContext context)
     {
-        context.Charge(text.Text.Length >> 4);
+        context.ChargeSearch(text.Text.Length, old.Length);
         if (old.Length == 0) return InsertBetween(text, with, count, context);
         List<string> parts = StringSplitting.On(text.Text, old, count);
         context.ChargeText(text.Text.Length + (parts.Count - 1L) * (with.Length - old.Length));
@@ -177,7 +186,7 @@ internal static class StringMethods
         foreach (TemplateValue item in items)
             characters += (item as StringValue ?? throw new TemplateFault($"join needs strings, got {item.TypeName}")).Text.Length;
         context.ChargeText(characters);
-        return separator.With(string.Join(separator.Text, items.Select(item => separator.IsMarkup ? Html.Escape((StringValue)item).Text : item.AsText)));
+        return separator.With(string.Join(separator.Text, items.Select(item => separator.IsMarkup ? Html.Escape((StringValue)item, context).Text : item.AsText)));
     }
 
     /// <summary>The part of the text a search looks at, or null when it starts beyond the end.</summary>
@@ -196,8 +205,9 @@ internal static class StringMethods
             ? [.. tuple.Items.Select(item => item.AsText ?? throw new TemplateFault($"expected strings, got {item.TypeName}"))]
             : [arguments.Text(0)];
         if (Window(text, arguments) is not var (start, end)) return BoolValue.False;
+        context.ChargeText(end - start);
         string part = text.Text[start..end];
-        context.Charge(part.Length >> 4);
+        foreach (string wanted in ends) context.Charge(1 + (Math.Min(part.Length, wanted.Length) >> 4));
         return BoolValue.Of(ends.Exists(wanted => test(part, wanted)));
     }
 
@@ -205,7 +215,7 @@ internal static class StringMethods
     {
         string wanted = arguments.Text(0);
         if (Window(text, arguments) is not var (start, end)) return -1;
-        context.Charge((end - start) >> 4);
+        context.ChargeSearch(end - start, wanted.Length);
         ReadOnlySpan<char> part = text.Text.AsSpan(start, end - start);
         int found = wanted.Length == 0 ? fromEnd ? part.Length : 0 : fromEnd ? part.LastIndexOf(wanted) : part.IndexOf(wanted);
         return found < 0 ? -1 : text.CodePointIndex(start + found);
@@ -217,7 +227,7 @@ internal static class StringMethods
     {
         string wanted = arguments.Text(0);
         if (Window(text, arguments) is not var (start, end)) return new IntValue(0);
-        context.Charge((end - start) >> 4);
+        context.ChargeSearch(end - start, wanted.Length);
         return new IntValue(wanted.Length == 0
             ? text.CodePointIndex(end) - text.CodePointIndex(start) + 1
             : text.Text.AsSpan(start, end - start).Count(wanted));
@@ -227,6 +237,7 @@ internal static class StringMethods
         Func<string, int, List<string>> onSpace, Func<string, string, int, List<string>> onSeparator)
     {
         int limit = arguments.Integer(1, -1);
+        context.ChargeSearch(text.Text.Length, arguments.TextOrNull(0)?.Length ?? 0);
         if (arguments.TextOrNull(0) is not { } separator) return Parts(context, text, onSpace(text.Text, limit));
         if (separator.Length == 0) throw new TemplateFault("split needs a separator that is not empty");
         return Parts(context, text, onSeparator(text.Text, separator, limit));
@@ -239,12 +250,14 @@ internal static class StringMethods
         return new ListValue(parts.ConvertAll<TemplateValue>(text.With));
     }
 
-    private static TupleValue Partition(RenderContext context, StringValue text, string separator, int at, Sides whenMissing)
+    private static TupleValue Partition(RenderContext context, StringValue text, string separator, Sides from)
     {
         if (separator.Length == 0) throw new TemplateFault("partition needs a separator that is not empty");
         context.ChargeText(text.Text.Length);
+        context.ChargeSearch(text.Text.Length, separator.Length);
+        int at = from == Sides.Left ? text.Text.IndexOf(separator, StringComparison.Ordinal) : text.Text.LastIndexOf(separator, StringComparison.Ordinal);
         if (at >= 0) return new TupleValue([text.With(text.Text[..at]), text.With(separator), text.With(text.Text[(at + separator.Length)..])]);
-        return whenMissing == Sides.Left
+        return from == Sides.Left
             ? new TupleValue([text, StringValue.Empty, StringValue.Empty])
             : new TupleValue([StringValue.Empty, StringValue.Empty, text]);
     }

@@ -30,12 +30,23 @@ internal static class Tests
         Is("sequence", value => value is StringValue or SequenceValue or DictValue or RangeValue or UndefinedValue),
         Is("callable", value => value is CallableValue or UndefinedValue),
         Is("escaped", value => value is StringValue { IsMarkup: true }),
-        new("lower", [], (context, value, _) => BoolValue.Of(Casing.IsLower(PythonText.Str(value, context)))),
-        new("upper", [], (context, value, _) => BoolValue.Of(Casing.IsUpper(PythonText.Str(value, context)))),
+        new("lower", [], (context, value, _) => Cased(context, value, Casing.IsLower)),
+        new("upper", [], (context, value, _) => Cased(context, value, Casing.IsUpper)),
         new("filter", [], (_, value, _) => BoolValue.Of(value.AsText is { } name && Filters.All.Find(name) is not null)),
         new("test", [], (_, value, _) => BoolValue.Of(value.AsText is { } name && All!.Find(name) is not null)),
-        new("sameas", ["other"], (_, value, arguments) => BoolValue.Of(IsSame(value, arguments[0]!))),
+        new("sameas", ["other"], (context, value, arguments) =>
+        {
+            context.Charge((value.AsText?.Length ?? 0) >> 4);
+            return BoolValue.Of(IsSame(value, arguments[0]!));
+        }),
     ];
+
+    private static BoolValue Cased(RenderContext context, TemplateValue value, Func<string, bool> test)
+    {
+        string text = PythonText.Str(value, context);
+        context.Charge(text.Length >> 1);
+        return BoolValue.Of(test(text));
+    }
 
     /// <summary>Python's "is": the same object. CPython has one object for each small integer and each short literal string.</summary>
     private static bool IsSame(TemplateValue value, TemplateValue other) => (value, other) switch

@@ -14,7 +14,7 @@ internal static class TextFilters
         new("lower", [], (context, value, _) => Change(value, context, Casing.Lower)),
         new("capitalize", [], (context, value, _) => Change(value, context, Casing.Capitalize)),
         new("title", [], (context, value, _) => Change(value, context, Casing.TitleFilter)),
-        new("trim", ["chars?"], (context, value, a) => Change(value, context, text => StringMethods.Strip(text, a.TextOrNull(0), Sides.Both))),
+        new("trim", ["chars?"], (context, value, a) => StringMethods.Stripped(context, AsString(value, context), a, Sides.Both)),
         new("replace", ["old", "new", "count?"], Replace),
         new("center", ["width?"], (context, value, a) => StringMethods.Pad(AsString(value, context), a.Integer(0, 80), " ", Sides.Both, context)),
         new("indent", ["width?", "first?", "blank?"], Indent),
@@ -49,6 +49,7 @@ internal static class TextFilters
             StringValue given => given.Text,
             _ => Spaces(arguments.Integer(0, 4), context),
         };
+        context.ChargeText(text.Text.Length);
         List<string> lines = PythonText.Lines(text.Text + "\n");
         context.ChargeText(text.Text.Length + (long)indent.Length * lines.Count);
         StringBuilder indented = new();
@@ -82,6 +83,7 @@ internal static class TextFilters
         if (leeway < 0) throw new TemplateFault("truncate needs a leeway of at least 0");
         if (SequenceFilters.Length(context, value, default).Value <= length + leeway) return value;
         if (value is not StringValue text) throw new TemplateFault($"truncate needs a string, got {value.TypeName}");
+        context.ChargeText(kept);
         string start = text.Substring(0, kept);
         int space = arguments.IsTrue(1) ? -1 : start.LastIndexOf(' ');
         return context.Text((space < 0 ? start : start[..space]) + end.Text);
@@ -91,9 +93,11 @@ internal static class TextFilters
     {
         int words = 0;
         bool inWord = false;
-        foreach (char c in PythonText.Str(value, context))
+        string text = PythonText.Str(value, context);
+        context.Charge(text.Length >> 2);
+        for (int i = 0; i < text.Length; i++)
         {
-            bool isWord = WordWrap.IsWord(c);
+            bool isWord = WordWrap.IsWord(text, i);
             if (isWord && !inWord) words++;
             inWord = isWord;
         }

@@ -14,6 +14,7 @@ internal static class WordWrap
         if (value is not StringValue text) throw new TemplateFault($"wordwrap needs a string, got {value.TypeName}");
         Rules rules = new(arguments.Integer(0, 79), arguments[1]?.IsTrue != false, arguments[3]?.IsTrue != false);
         if (rules.Width <= 0) throw new TemplateFault("wordwrap needs a width of at least 1");
+        context.ChargeText(text.Text.Length);
         string newline = arguments.TextOrNull(2) ?? "\n";
         List<string> wrapped = [];
         foreach (string line in PythonText.Lines(text.Text)) wrapped.Add(string.Join(newline, WrapLine(line, rules, context)));
@@ -22,39 +23,45 @@ internal static class WordWrap
 
     private static List<string> WrapLine(string line, Rules rules, RenderContext context)
     {
-        Stack<string> chunks = new(Chunks(line, rules, context).AsEnumerable().Reverse());
+        // Widths count code points; a StringValue knows where they begin.
+        Stack<StringValue> chunks = new(Chunks(line, rules, context).AsEnumerable().Reverse().Select(chunk => new StringValue(chunk)));
         List<string> lines = [];
         while (chunks.Count > 0)
         {
             context.Charge();
-            if (lines.Count > 0 && IsBlank(chunks.Peek())) chunks.Pop();
+            if (lines.Count > 0 && IsBlank(chunks.Peek().Text)) chunks.Pop();
             List<string> current = [];
             int length = 0;
             while (chunks.Count > 0 && length + chunks.Peek().Length <= rules.Width)
             {
-                length += chunks.Peek().Length;
-                current.Add(chunks.Pop());
+                length += chunks.Peek().Length!.Value;
+                current.Add(chunks.Pop().Text);
             }
-            if (chunks.Count > 0 && chunks.Peek().Length > rules.Width) SplitLongWord(chunks, current, rules.Width - length, rules);
+            if (chunks.Count > 0 && chunks.Peek().Length > rules.Width)
+            {
+                context.ChargeText(chunks.Peek().Text.Length);   // its rest is copied for every line
+                SplitLongWord(chunks, current, rules.Width - length, rules);
+            }
             if (current.Count > 0 && IsBlank(current[^1])) current.RemoveAt(current.Count - 1);
             if (current.Count > 0) lines.Add(string.Concat(current));
         }
         return lines;
     }
 
-    private static void SplitLongWord(Stack<string> chunks, List<string> current, int room, Rules rules)
+    private static void SplitLongWord(Stack<StringValue> chunks, List<string> current, int room, Rules rules)
     {
         if (!rules.BreakLongWords)
         {
-            if (current.Count == 0) current.Add(chunks.Pop());
+            if (current.Count == 0) current.Add(chunks.Pop().Text);
             return;
         }
-        string word = chunks.Pop();
-        int end = room;
-        int hyphen = rules.BreakOnHyphens && room > 0 ? word.LastIndexOf('-', room - 1) : -1;
+        StringValue chunk = chunks.Pop();
+        string word = chunk.Text;
+        int end = chunk.Utf16Index(room);
+        int hyphen = rules.BreakOnHyphens && end > 0 ? word.LastIndexOf('-', end - 1) : -1;
         if (hyphen > 0 && word.AsSpan(0, hyphen).IndexOfAnyExcept('-') >= 0) end = hyphen + 1;
         current.Add(word[..end]);
-        chunks.Push(word[end..]);
+        chunks.Push(new StringValue(word[end..]));
     }
 
     private static bool IsBlank(string chunk) => chunk.All(PythonText.IsSpace);
@@ -81,12 +88,12 @@ internal static class WordWrap
             while (end < line.Length && IsBreakingSpace(line[end])) end++;
             return end;
         }
-        if (hyphens && start > 0 && IsWordPunctuation(line[start - 1]) && DashEnd(line, start) is > 0 and var dash) return dash;
+        if (hyphens && start > 0 && IsWordPunctuation(line, start - 1) && DashEnd(line, start) is > 0 and var dash) return dash;
         for (end = start + 1; end < line.Length && !IsBreakingSpace(line[end]); end++)
         {
             if (!hyphens) continue;
             if (IsHyphen(line, end)) return end + 1;
-            if (IsWordPunctuation(line[end - 1]) && DashEnd(line, end) > 0) return end;
+            if (IsWordPunctuation(line, end - 1) && DashEnd(line, end) > 0) return end;
         }
         return end;
     }
@@ -95,10 +102,10 @@ internal static class WordWrap
     private static bool IsHyphen(string line, int at)
     {
         if (line[at] != '-') return false;
-        bool before = (at >= 2 && IsLetter(line[at - 2]) && IsLetter(line[at - 1]))
-            || (at >= 3 && IsLetter(line[at - 3]) && line[at - 2] == '-' && IsWordPunctuation(line[at - 1]));
+        bool before = (at >= 2 && IsLetter(line, at - 2) && IsLetter(line, at - 1))
+            || (at >= 3 && IsLetter(line, at - 3) && line[at - 2] == '-' && IsWordPunctuation(line, at - 1));
         int second = at + 2 < line.Length && line[at + 2] == '-' ? at + 3 : at + 2;
-        return before && second < line.Length && IsLetter(line[at + 1]) && IsLetter(line[second]);
+        return before && second < line.Length && IsLetter(line, at + 1) && IsLetter(line, second);
     }
 
     /// <summary>End of two or more hyphens with a word behind them; 0 when there are none here.</summary>
@@ -106,16 +113,25 @@ internal static class WordWrap
     {
         int end = at;
         while (end < line.Length && line[end] == '-') end++;
-        return end - at >= 2 && end < line.Length && IsWord(line[end]) ? end : 0;
+        return end - at >= 2 && end < line.Length && IsWord(line, end) ? end : 0;
     }
 
     private static bool IsBreakingSpace(char c) => c is ' ' or '\t' or '\n' or '\v' or '\f' or '\r';
 
-    private static bool IsWordPunctuation(char c) => IsWord(c) || c is '!' or '"' or '\'' or '&' or '.' or ',' or '?';
+    private static bool IsWordPunctuation(string line, int at) => IsWord(line, at) || line[at] is '!' or '"' or '\'' or '&' or '.' or ',' or '?';
 
-    private static bool IsLetter(char c) => IsWord(c) && !char.IsDigit(c);
+    private static bool IsLetter(string line, int at) => IsWord(line, at) && !char.IsDigit(line, at);
 
-    /// <summary>A character of a word, as \w in Python's regular expressions.</summary>
-    public static bool IsWord(char c) => c == '_' || char.IsLetterOrDigit(c)
-        || char.GetUnicodeCategory(c) is UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber or UnicodeCategory.Surrogate;
+    /// <summary>The character at this UTF-16 unit is one of a word, as \w in Python's regular expressions.</summary>
+    public static bool IsWord(string text, int at)
+    {
+        char c = text[at];
+        if (!char.IsSurrogate(c)) return c == '_' || IsWord(char.GetUnicodeCategory(c));
+        int start = char.IsLowSurrogate(c) ? at - 1 : at;
+        return start >= 0 && start + 1 < text.Length && char.IsSurrogatePair(text, start) && IsWord(CharUnicodeInfo.GetUnicodeCategory(text, start));
+    }
+
+    private static bool IsWord(UnicodeCategory category) => category is UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter
+        or UnicodeCategory.TitlecaseLetter or UnicodeCategory.ModifierLetter or UnicodeCategory.OtherLetter
+        or UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber;
 }

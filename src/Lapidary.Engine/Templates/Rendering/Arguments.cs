@@ -30,6 +30,15 @@ internal readonly struct BoundArguments(TemplateValue?[] values, Arguments call)
 
     public bool IsTrue(int index) => values[index] is { IsTrue: true };
 
+    /// <summary>A flag that Python reads as an integer: None and texts are refused.</summary>
+    public bool Flag(int index) => values[index] switch
+    {
+        null => false,
+        { Integer: { } integer } => !integer.IsZero,
+        UndefinedValue undefined => throw undefined.Fault(),
+        var other => throw new TemplateFault($"expected true or false, got {other.TypeName}"),
+    };
+
     public bool IsNone(int index) => values[index] is null or NoneValue;
 
     /// <summary>A string argument, or null when it was not given or is None.</summary>

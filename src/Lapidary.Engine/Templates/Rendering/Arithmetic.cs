@@ -49,6 +49,7 @@ internal static class Arithmetic
     private static TemplateValue Integers(BinaryOperator kind, BigInteger a, BigInteger b, RenderContext context)
     {
         if (b.IsZero && IsDivision(kind)) throw new TemplateFault("division by zero");
+        if (kind is not (BinaryOperator.Add or BinaryOperator.Subtract)) context.ChargeProduct(a.GetBitLength(), b.GetBitLength());
         return kind switch
         {
             BinaryOperator.Add => Integer(a + b, context),
@@ -153,15 +154,20 @@ internal static class Arithmetic
         switch (left, right)
         {
             case (StringValue a, StringValue b):
-                context.ChargeText((long)a.Text.Length + b.Text.Length);
-                if (!a.IsMarkup && !b.IsMarkup) return new StringValue(a.Text + b.Text);
-                return StringValue.Markup(Html.Escape(a).Text + Html.Escape(b).Text);
+                if (a.IsMarkup || b.IsMarkup) return StringValue.Markup(Add(Html.Escape(a, context).Text, Html.Escape(b, context).Text, context));
+                return new StringValue(Add(a.Text, b.Text, context));
             case (SequenceValue a, SequenceValue b) when a.GetType() == b.GetType():
                 context.ChargeElements((long)a.Items.Count + b.Items.Count);
                 return a.With([.. a.Items, .. b.Items]);
             default:
                 return null;
         }
+    }
+
+    private static string Add(string a, string b, RenderContext context)
+    {
+        context.ChargeText((long)a.Length + b.Length);
+        return a + b;
     }
 
     private static TemplateValue? Repeat(TemplateValue left, TemplateValue right, RenderContext context)

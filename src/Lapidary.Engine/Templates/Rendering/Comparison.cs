@@ -43,6 +43,7 @@ internal static class Comparison
     private static bool AreEqual(DictValue a, DictValue b, RenderContext context)
     {
         if (a.Count != b.Count) return false;
+        context.Charge(a.Count);
         context.Enter();
         bool equal = true;
         foreach (var (key, value) in a.Members)
@@ -56,6 +57,7 @@ internal static class Comparison
     {
         int difference = -1, length = Math.Min(a.Items.Count, b.Items.Count);
         context.Enter();
+        context.Charge(length >> 3);   // also elements that are the same object have to be walked over
         for (int i = 0; i < length && difference < 0; i++)
             if (!ReferenceEquals(a.Items[i], b.Items[i]) && !AreEqual(a.Items[i], b.Items[i], context)) difference = i;
         context.Leave();
@@ -116,7 +118,7 @@ internal static class Comparison
         {
             case StringValue text:
                 if (item is not StringValue part) throw new TemplateFault($"only a string can be in a string, not {item.TypeName}");
-                context.Charge(text.Text.Length >> 4);
+                context.ChargeSearch(text.Text.Length, part.Text.Length);
                 return text.Text.Contains(part.Text, StringComparison.Ordinal);
             case DictValue dict:
                 item.Hash();
@@ -131,14 +133,23 @@ internal static class Comparison
     /// <summary>Python's sorted(): stable, also in reverse; compares with "&lt;" only.</summary>
     public static List<TemplateValue> Sort(List<TemplateValue> items, Func<TemplateValue, TemplateValue> key, SortDirection direction, RenderContext context)
     {
+        return Sort(items, key, (a, b) => (direction == SortDirection.Ascending ? Order(a, b, context) : Order(b, a, context)) is < 0, context);
+    }
+
+    /// <param name="precedes">Whether the element with the first key must stand before the one with the second.</param>
+    public static List<TemplateValue> Sort(
+        List<TemplateValue> items, Func<TemplateValue, TemplateValue> key, Func<TemplateValue, TemplateValue, bool> precedes, RenderContext context)
+    {
         context.ChargeElements(items.Count);
         (TemplateValue Key, TemplateValue Item)[] pairs = [.. items.Select(item => (key(item), item))];
         var spare = new (TemplateValue Key, TemplateValue Item)[pairs.Length];
-        MergeSort(pairs, spare, 0, pairs.Length, (a, b) => direction == SortDirection.Ascending
-            ? Order(a.Key, b.Key, context) is < 0
-            : Order(b.Key, a.Key, context) is < 0);
+        MergeSort(pairs, spare, 0, pairs.Length, (a, b) => precedes(a.Key, b.Key));
         return [.. pairs.Select(pair => pair.Item)];
     }
+
+    /// <summary>Whether "&lt;" orders values of these types (tuples may still differ inside).</summary>
+    public static bool CanOrder(TemplateValue left, TemplateValue right)
+        => (IsNumber(left) && IsNumber(right)) || (left is StringValue && right is StringValue) || (left is SequenceValue && left.GetType() == right.GetType());
 
     private static void MergeSort<T>(T[] items, T[] spare, int start, int end, Func<T, T, bool> precedes)
     {

@@ -56,7 +56,7 @@ internal sealed class LoopValue(
         if (_length is { } known) return known;
         while (items.MoveNext())
         {
-            context.ChargeElements(_ahead.Count + 1L);
+            context.ChargeElement(_ahead.Count);
             _ahead.Enqueue(items.Current);
         }
         return (_length = _index0 + 1 + _ahead.Count).Value;

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Lapidary.Templates.Rendering;
 
-/// <summary>Text being written by the template or by a macro, within the rendering's budgets.</summary>
+/// <summary>Text being written by the template, by a macro or by a filter, within the rendering's budgets.</summary>
 internal sealed class OutputBuffer(RenderContext context)
 {
     private readonly StringBuilder _text = new();

@@ -7,9 +7,10 @@ namespace Lapidary.Templates.Rendering;
 internal sealed class RenderContext(
     IReadOnlyDictionary<string, TemplateValue> variables, TemplateLimits limits, TimeProvider clock, CancellationToken cancellation)
 {
-    private const long CancellationInterval = 4096;
+    private const long CheckInterval = 4096;
+    private readonly long _allocatedBefore = GC.GetAllocatedBytesForCurrentThread();
     private long _steps = limits.Steps;
-    private long _cancellationAt = limits.Steps - CancellationInterval;
+    private long _checkAt = limits.Steps - CheckInterval;
     private long _characters = limits.TotalCharacters;
     private int _depth;
 
@@ -27,9 +28,11 @@ internal sealed class RenderContext(
     public void Charge(long steps = 1)
     {
         _steps -= steps;
-        if (_steps >= _cancellationAt) return;
+        if (_steps >= _checkAt) return;
         cancellation.ThrowIfCancellationRequested();
-        _cancellationAt = _steps - CancellationInterval;
+        _checkAt = _steps - CheckInterval;
+        if (GC.GetAllocatedBytesForCurrentThread() - _allocatedBefore > limits.AllocatedBytes)
+            throw new TemplateFault($"the template took more than {limits.AllocatedBytes} bytes of memory; it seems to loop without end");
         if (_steps < 0) throw new TemplateFault($"the template took more than {limits.Steps} steps; it seems to loop without end");
     }
 
@@ -41,6 +44,19 @@ internal sealed class RenderContext(
         _characters -= characters;
         if (_characters < 0) throw new TemplateFault($"the template made more than {limits.TotalCharacters} characters of text");
         Charge(characters >> 4);
+    }
+
+    /// <summary>Pays for looking for a text in another. Where both repeat themselves, every position costs a long comparison.</summary>
+    public void ChargeSearch(int text, int wanted) => Charge((text >> 4) + ((long)Math.Max(0, text - wanted) * wanted >> 9));
+
+    /// <summary>Pays for an operation on integers that takes time with the product of their lengths.</summary>
+    public void ChargeProduct(long bits, long otherBits) => Charge((1 + (bits >> 6)) * (1 + (otherBits >> 6)) >> 3);
+
+    /// <summary>Pays for one more element of a collection that has this many.</summary>
+    public void ChargeElement(int count)
+    {
+        if (count >= limits.Elements) ChargeElements(count + 1L);
+        Charge();
     }
 
     /// <summary>Pays for a list, tuple or dict of this many elements, before it is made.</summary>
@@ -79,8 +95,7 @@ internal sealed class RenderContext(
         IEnumerator<TemplateValue> iterator = iterable.Iterator();
         while (iterator.MoveNext())
         {
-            Charge();
-            if (items.Count >= limits.Elements) ChargeElements(items.Count + 1L);
+            ChargeElement(items.Count);
             items.Add(iterator.Current);
         }
         return items;

@@ -17,17 +17,19 @@ internal sealed record CallArguments(
         List<KeyValuePair<string, TemplateValue>> named = new(Named.Length);
         if (List is not null) positional.AddRange(frame.Context.Collect(List.Evaluate(frame)));
         foreach (var (name, value) in Named) named.Add(new(name, value.Evaluate(frame)));
-        if (Dict is not null) AddMembers(named, Dict.Evaluate(frame));
+        if (Dict is not null) AddMembers(named, Dict.Evaluate(frame), frame.Context);
         return new Arguments(positional, named);
     }
 
-    private static void AddMembers(List<KeyValuePair<string, TemplateValue>> named, TemplateValue value)
+    private static void AddMembers(List<KeyValuePair<string, TemplateValue>> named, TemplateValue value, RenderContext context)
     {
         if (value is not DictValue dict) throw new TemplateFault($"** needs a dict, got {value.TypeName}");
+        context.ChargeElements(dict.Count);
+        HashSet<string> names = [.. named.Select(pair => pair.Key)];
         foreach (var (key, member) in dict.Members)
         {
             string name = key.AsText ?? throw new TemplateFault("the keys of a dict after ** must be strings");
-            if (named.Exists(pair => pair.Key == name)) throw new TemplateFault($"two values for the argument \"{name}\"");
+            if (!names.Add(name)) throw new TemplateFault($"two values for the argument \"{name}\"");
             named.Add(new(name, member));
         }
     }

@@ -30,13 +30,15 @@ internal sealed class ExpressionParser(TokenStream stream)
         int line = stream.Current.Line;
         int firstUse = _primary.Uses.Count;
         Expression value = Or();
+        bool isConditional = stream.Current.IsName("if");
         while (stream.TakeIfName("if"))
         {
             Expression test = Or();
             Expression? otherwise = stream.TakeIfName("else") ? Expression() : null;
             value = new ConditionalExpression(test, value, otherwise, line);
-            foreach (NamedUse use in _primary.Uses.Skip(firstUse)) use.IsConditional = true;
         }
+        if (isConditional)
+            for (int i = firstUse; i < _primary.Uses.Count; i++) _primary.Uses[i].IsConditional = true;
         stream.Leave();
         return value;
     }

@@ -1,3 +1,4 @@
+using Lapidary.Templates.Rendering;
 using Lapidary.Templates.Values;
 
 namespace Lapidary.Templates.Syntax;
@@ -9,7 +10,7 @@ namespace Lapidary.Templates.Syntax;
 /// </summary>
 internal sealed class Lexer
 {
-    public const int MaxCharacters = 4 << 20;
+    public const int MaxCharacters = 1 << 20;
     private readonly string _source;
     private readonly string _template;
     private readonly List<Token> _tokens = [];
@@ -185,5 +186,5 @@ internal sealed class Lexer
 
     private void Add(TokenKind kind, string text) => _tokens.Add(new Token(kind, text, _line));
 
-    private TemplateException Error(string message) => new($"{_template} line {_line}: {message}");
+    private TemplateException Error(string message) => TemplateError.At(_template, _line, message);
 }

@@ -83,7 +83,11 @@ internal sealed class MacroValue(MacroDefinition definition, Frame closure) : Ca
         int given = Math.Min(arguments.Positional.Count, parameters.Length);
         for (int i = 0; i < given; i++) values[i] = arguments.Positional[i];
         List<KeyValuePair<string, TemplateValue>> named = [.. arguments.Named];
-        for (int i = given; i < parameters.Length; i++) values[i] = Take(named, parameters[i]);
+        for (int i = given; i < parameters.Length; i++)
+        {
+            context.Charge(named.Count);
+            values[i] = Take(named, parameters[i]);
+        }
 
         Frame inside = new(context, definition.Layout, closure);
         if (definition.Caller is { } caller) inside[caller] = Take(named, "caller") ?? new UndefinedValue("the macro was not used in a call block");

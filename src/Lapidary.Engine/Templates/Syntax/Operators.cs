@@ -50,8 +50,9 @@ internal sealed record ConcatenationExpression(Expression[] Items, int Line) : E
 {
     protected override TemplateValue Compute(Frame frame)
     {
-        List<TemplateValue> values = ListExpression.EvaluateAll(Items, frame);
-        return frame.Context.Text(string.Concat(values.Select(value => PythonText.Str(value, frame.Context))));
+        string[] texts = [.. ListExpression.EvaluateAll(Items, frame).Select(value => PythonText.Str(value, frame.Context))];
+        frame.Context.ChargeText(texts.Sum(text => (long)text.Length));
+        return new StringValue(string.Concat(texts));
     }
 }
 

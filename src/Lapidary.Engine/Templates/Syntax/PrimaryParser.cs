@@ -204,6 +204,7 @@ internal sealed class PrimaryParser(TokenStream stream)
         int line = stream.Expect(TokenKind.LeftParenthesis, "\"(\"").Line;
         List<Expression> positional = [];
         List<KeyValuePair<string, Expression>> named = [];
+        HashSet<string> names = [];
         Expression? list = null, dict = null;
         while (stream.Current.Kind != TokenKind.RightParenthesis)
         {
@@ -211,7 +212,7 @@ internal sealed class PrimaryParser(TokenStream stream)
             {
                 string name = stream.Take().Text;
                 stream.Take();
-                if (dict is not null || named.Exists(pair => pair.Key == name)) throw stream.Error($"the argument \"{name}\" is repeated or stands after **", line);
+                if (dict is not null || !names.Add(name)) throw stream.Error($"the argument \"{name}\" is repeated or stands after **", line);
                 named.Add(new(name, _expressions.Expression()));
             }
             else if (stream.TakeIf(TokenKind.Multiply))
@@ -255,9 +256,9 @@ internal sealed class PrimaryParser(TokenStream stream)
     private (string Name, int Line) DottedName()
     {
         Token first = stream.Expect(TokenKind.Name, "a name");
-        string name = first.Text;
-        while (stream.TakeIf(TokenKind.Dot)) name += "." + stream.Expect(TokenKind.Name, "a name").Text;
-        return (name, first.Line);
+        List<string> parts = [first.Text];
+        while (stream.TakeIf(TokenKind.Dot)) parts.Add(stream.Expect(TokenKind.Name, "a name").Text);
+        return (string.Join('.', parts), first.Line);
     }
 
     private Expression Test(Expression subject)

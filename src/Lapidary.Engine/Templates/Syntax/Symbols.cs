@@ -30,15 +30,17 @@ internal readonly record struct Slot(string Name, SlotStart Start, Reference Out
 internal sealed class Symbols
 {
     private readonly Symbols? _parent;
-    private readonly Dictionary<string, SlotStart> _names;
-    private readonly HashSet<string> _stores;
+    // What a branch was taken from; it holds only what it adds, for copying all names at every "if" would take time
+    // that grows with the square of the template.
+    private readonly Symbols? _trunk;
+    private readonly Dictionary<string, SlotStart> _names = [];
+    private readonly HashSet<string> _stores = [];
     private readonly Dictionary<string, int> _slots = new(StringComparer.Ordinal);
     private Slot[]? _layout;
 
-    public Symbols(Symbols? parent) : this(parent, [], []) { }
+    public Symbols(Symbols? parent) => _parent = parent;
 
-    private Symbols(Symbols? parent, Dictionary<string, SlotStart> names, HashSet<string> stores)
-        => (_parent, _names, _stores) = (parent, names, stores);
+    private Symbols(Symbols? parent, Symbols trunk) => (_parent, _trunk) = (parent, trunk);
 
     public void Load(string name)
     {
@@ -48,7 +50,7 @@ internal sealed class Symbols
     public void Store(string name)
     {
         _stores.Add(name);
-        if (_names.ContainsKey(name)) return;
+        if (KnowsHere(name)) return;
         _names[name] = _parent?.Knows(name) == true ? SlotStart.Outer : SlotStart.Missing;
     }
 
@@ -59,7 +61,7 @@ internal sealed class Symbols
     }
 
     /// <summary>For one branch of an "if": takes note of names apart, to be joined by <see cref="Join"/>.</summary>
-    public Symbols Branch() => new(_parent, new(_names), new(_stores));
+    public Symbols Branch() => new(_parent, trunk: this);
 
     /// <summary>After an "if": a name that only some branches store starts with its value from outside.</summary>
     public void Join(Symbols[] branches)
@@ -67,7 +69,7 @@ internal sealed class Symbols
         Dictionary<string, int> counts = new(StringComparer.Ordinal);
         foreach (Symbols branch in branches)
             foreach (string name in branch._stores)
-                if (!_stores.Contains(name)) counts[name] = counts.GetValueOrDefault(name) + 1;
+                if (!StoresHere(name)) counts[name] = counts.GetValueOrDefault(name) + 1;
         foreach (Symbols branch in branches)
         {
             foreach (var (name, start) in branch._names) _names[name] = start;
@@ -80,7 +82,21 @@ internal sealed class Symbols
     private bool Knows(string name)
     {
         for (Symbols? scope = this; scope is not null; scope = scope._parent)
-            if (scope._names.ContainsKey(name)) return true;
+            if (scope.KnowsHere(name)) return true;
+        return false;
+    }
+
+    private bool KnowsHere(string name)
+    {
+        for (Symbols? branch = this; branch is not null; branch = branch._trunk)
+            if (branch._names.ContainsKey(name)) return true;
+        return false;
+    }
+
+    private bool StoresHere(string name)
+    {
+        for (Symbols? branch = this; branch is not null; branch = branch._trunk)
+            if (branch._stores.Contains(name)) return true;
         return false;
     }
 

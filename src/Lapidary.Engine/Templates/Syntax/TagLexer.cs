@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Numerics;
 using System.Text;
+using Lapidary.Templates.Rendering;
 using Lapidary.Templates.Values;
 
 namespace Lapidary.Templates.Syntax;
@@ -213,5 +214,5 @@ internal sealed class TagLexer(string source, string template, List<Token> token
         _ => null,
     };
 
-    private TemplateException Error(int line, string message) => new($"{template} line {line}: {message}");
+    private TemplateException Error(int line, string message) => TemplateError.At(template, line, message);
 }

@@ -162,13 +162,14 @@ internal sealed class TemplateParser
     private (string[] Parameters, Formula[] Defaults) Signature()
     {
         List<string> parameters = [];
+        HashSet<string> names = [];
         List<Formula> defaults = [];
         _stream.Expect(TokenKind.LeftParenthesis, "\"(\"");
         while (_stream.Current.Kind != TokenKind.RightParenthesis)
         {
             if (parameters.Count > 0) _stream.Expect(TokenKind.Comma, "\",\"");
             string name = _targets.Name();
-            if (parameters.Contains(name)) throw _stream.Error($"the parameter \"{name}\" is repeated");
+            if (!names.Add(name)) throw _stream.Error($"the parameter \"{name}\" is repeated");
             if (_stream.TakeIf(TokenKind.Assign)) defaults.Add(_expressions.Formula());
             else if (defaults.Count > 0) throw _stream.Error($"the parameter \"{name}\" without a default stands after one with a default");
             parameters.Add(name);

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Lapidary.Templates.Rendering;
 
 namespace Lapidary.Templates.Syntax;
 
@@ -53,5 +54,5 @@ internal sealed class TokenStream(List<Token> tokens, string template)
 
     public TemplateException Error(string message) => Error(message, Current.Line);
 
-    public TemplateException Error(string message, int line) => new($"{template} line {line}: {message}");
+    public TemplateException Error(string message, int line) => TemplateError.At(template, line, message);
 }

@@ -78,7 +78,7 @@ internal sealed class KeyComparer(RenderContext? context) : IEqualityComparer<Te
 
     public bool Equals(TemplateValue? x, TemplateValue? y) => (x, y) switch
     {
-        (StringValue a, StringValue b) => a.Text == b.Text,
+        (StringValue a, StringValue b) when context is null => a.Text == b.Text,
         _ => ReferenceEquals(x, y) || (context is not null && Comparison.AreEqual(x!, y!, context)),
     };
 

@@ -1,3 +1,5 @@
+using Lapidary.Templates.Rendering;
+
 namespace Lapidary.Templates.Values;
 
 /// <summary>
@@ -6,13 +8,26 @@ namespace Lapidary.Templates.Values;
 /// </summary>
 internal sealed class GeneratorValue(string typeName, IEnumerator<TemplateValue> items) : TemplateValue
 {
+    private IEnumerator<TemplateValue>? _guarded;
+
     public GeneratorValue(string typeName, IEnumerable<TemplateValue> items) : this(typeName, items.GetEnumerator()) { }
 
     internal override string TypeName => typeName;
 
     internal override bool IsIterable => true;
 
-    internal override IEnumerator<TemplateValue> Iterator() => items;
+    internal override IEnumerator<TemplateValue> Iterator() => _guarded ??= Guarded();
+
+    /// <summary>A generator may draw on another, that one on a third, and so on beyond the end of the stack.</summary>
+    private IEnumerator<TemplateValue> Guarded()
+    {
+        while (true)
+        {
+            RenderContext.EnsureStack();
+            if (!items.MoveNext()) yield break;
+            yield return items.Current;
+        }
+    }
 
     // Python prints an address here; no template can rely on it.
     internal override void AppendRepr(ReprWriter writer) => writer.Append($"<{typeName} object>");

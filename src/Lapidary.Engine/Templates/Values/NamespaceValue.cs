@@ -11,7 +11,7 @@ internal sealed class NamespaceValue : TemplateValue
 
     public void Set(string name, TemplateValue value, RenderContext context)
     {
-        if (!_attributes.ContainsKey(name)) context.ChargeElements(_attributes.Count + 1);
+        if (!_attributes.ContainsKey(name)) context.ChargeElement(_attributes.Count);
         _attributes[name] = value;
     }
 

@@ -15,6 +15,9 @@ internal sealed class ReprWriter(RenderContext context)
         _text.Append(text);
     }
 
+    /// <summary>Pays for writing an integer in decimal, before it is done.</summary>
+    public void ChargeDigits(long bits) => context.ChargeProduct(bits, bits);
+
     public void AppendValue(TemplateValue value)
     {
         context.Charge();

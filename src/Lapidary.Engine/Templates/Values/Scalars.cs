@@ -38,7 +38,7 @@ internal sealed class BoolValue : TemplateValue
 
     internal override void AppendRepr(ReprWriter writer) => writer.Append(_value ? "True" : "False");
 
-    internal override int Hash() => Integer.GetHashCode();
+    internal override int Hash() => IntValue.HashOf(_value ? 1 : 0);
 }
 
 internal sealed class IntValue(BigInteger value) : TemplateValue
@@ -58,12 +58,17 @@ internal sealed class IntValue(BigInteger value) : TemplateValue
 
     internal override void AppendRepr(ReprWriter writer)
     {
+        writer.ChargeDigits(value.GetBitLength());
         string digits = value.ToString(CultureInfo.InvariantCulture);
         if (digits.Length > MaxDigits + (value.Sign < 0 ? 1 : 0)) throw new TemplateFault($"an integer of more than {MaxDigits} digits cannot be printed");
         writer.Append(digits);
     }
 
-    internal override int Hash() => value.GetHashCode();
+    internal override int Hash() => HashOf(value);
+
+    /// <summary>Mixed with the process's random seed: small integers hash to themselves otherwise, and keys that are all
+    /// multiples of a table's size make every lookup a walk through all of them.</summary>
+    public static int HashOf(BigInteger number) => HashCode.Combine(number);
 }
 
 internal sealed class FloatValue(double value) : TemplateValue
@@ -79,5 +84,5 @@ internal sealed class FloatValue(double value) : TemplateValue
     internal override void AppendRepr(ReprWriter writer) => writer.Append(PythonFloat.Repr(value));
 
     // 2.0 and 2 are the same key.
-    internal override int Hash() => double.IsInteger(value) ? new BigInteger(value).GetHashCode() : value.GetHashCode();
+    internal override int Hash() => double.IsInteger(value) ? IntValue.HashOf(new BigInteger(value)) : HashCode.Combine(value);
 }

@@ -9,6 +9,7 @@ internal sealed class StringValue : TemplateValue
     public static readonly StringValue Empty = new("");
     private readonly bool _hasSurrogates;
     private int[]? _starts;
+    private int? _hash;
 
     public StringValue(string text) : this(text, isMarkup: false) { }
 
@@ -87,5 +88,5 @@ internal sealed class StringValue : TemplateValue
         if (IsMarkup) writer.Append(")");
     }
 
-    internal override int Hash() => Text.GetHashCode(StringComparison.Ordinal);
+    internal override int Hash() => _hash ??= Text.GetHashCode(StringComparison.Ordinal);
 }
