@@ -1,5 +1,6 @@
 using Lapidary.Checkpoints;
 using Lapidary.Experts;
+using Lapidary.Quantization;
 
 namespace Lapidary;
 
@@ -14,8 +15,8 @@ public abstract class ForwardingKernels(IKernels inner) : IKernels
     public virtual void Write(IBuffer destination, ReadOnlySpan<int> source) => Inner.Write(destination, source);
     public virtual void Read(IBuffer source, Span<float> destination) => Inner.Read(source, destination);
     public virtual void Read(IBuffer source, Span<int> destination) => Inner.Read(source, destination);
-    public virtual ILinear LoadLinear(params ReadOnlySpan<StoredTensor> weights) => Inner.LoadLinear(weights);
-    public virtual IEmbedding LoadEmbedding(StoredTensor weight) => Inner.LoadEmbedding(weight);
+    public virtual ILinear LoadLinear(params ReadOnlySpan<StoredMatrix> weights) => Inner.LoadLinear(weights);
+    public virtual IEmbedding LoadEmbedding(StoredMatrix weight) => Inner.LoadEmbedding(weight);
     public virtual IBuffer LoadVector(StoredTensor weight, float factor = 1) => Inner.LoadVector(weight, factor);
     public virtual IBuffer LoadVector(ReadOnlySpan<float> values) => Inner.LoadVector(values);
     public virtual IGatedActivation LoadActivation(Activation activation) => Inner.LoadActivation(activation);

@@ -1,5 +1,6 @@
 using Lapidary.Checkpoints;
 using Lapidary.Experts;
+using Lapidary.Quantization;
 
 namespace Lapidary;
 
@@ -33,9 +34,9 @@ public interface IKernels : IDisposable
     // Weights. What the device keeps of a stored tensor (a reference, a copy, a packed form) is its own affair.
 
     /// <summary>Matrices of equal width stacked by rows: [o1, i], [o2, i] … become one [o1 + o2 …, i].</summary>
-    ILinear LoadLinear(params ReadOnlySpan<StoredTensor> weights);
+    ILinear LoadLinear(params ReadOnlySpan<StoredMatrix> weights);
 
-    IEmbedding LoadEmbedding(StoredTensor weight);
+    IEmbedding LoadEmbedding(StoredMatrix weight);
 
     /// <summary>A vector as float32, times <paramref name="factor"/>: [1, n].</summary>
     IBuffer LoadVector(StoredTensor weight, float factor = 1);

@@ -3,6 +3,7 @@ using Lapidary.Cpu.Attention;
 using Lapidary.Cpu.Experts;
 using Lapidary.Cpu.Gemm;
 using Lapidary.Experts;
+using Lapidary.Quantization;
 
 namespace Lapidary.Cpu;
 
@@ -50,18 +51,18 @@ public sealed unsafe class CpuKernels : IKernels
             new ReadOnlySpan<int>(buffer.IntRow(row), buffer.Columns).CopyTo(destination[(row * buffer.Columns)..]);
     }
 
-    public ILinear LoadLinear(params ReadOnlySpan<StoredTensor> weights)
+    public ILinear LoadLinear(params ReadOnlySpan<StoredMatrix> weights)
     {
         var parts = new WeightMatrix[weights.Length];
         for (int i = 0; i < weights.Length; i++) parts[i] = WeightMatrix.Load(weights[i]);
         return new CpuLinear(parts);
     }
 
-    public IEmbedding LoadEmbedding(StoredTensor weight) => new CpuEmbedding(WeightMatrix.Load(weight));
+    public IEmbedding LoadEmbedding(StoredMatrix weight) => new CpuEmbedding(WeightMatrix.Load(weight));
 
     public IBuffer LoadVector(StoredTensor weight, float factor = 1)
     {
-        WeightMatrix row = WeightMatrix.Load(weight.AsRow());
+        WeightMatrix row = WeightMatrix.Load(new DenseMatrix(weight.AsRow()));
         CpuBuffer vector = new(DType.F32, 1, row.Columns) { Rows = 1 };
         row.CopyRow(0, factor, vector.Row(0));
         return vector;

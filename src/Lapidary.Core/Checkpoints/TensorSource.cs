@@ -1,3 +1,5 @@
+using Lapidary.Quantization;
+
 namespace Lapidary.Checkpoints;
 
 /// <summary>
@@ -37,6 +39,13 @@ public sealed class TensorSource
         throw new CheckpointException($"{checkpoint.Location}: tensor \"{fullName}\" is missing, expected shape {Text(shape)} ({nearby}); "
             + "the checkpoint may be partly downloaded, or config.json may describe another model");
     }
+
+    /// <summary>
+    /// The weight matrix of a linear layer or an embedding in whatever layout the checkpoint has it.
+    /// </summary>
+    /// <param name="name">The module's short name, e.g. "layers.0.self_attn.q_proj".</param>
+    /// <exception cref="CheckpointException">It is missing or has another shape or dtype.</exception>
+    public StoredMatrix Matrix(string name, int rows, int columns) => new DenseMatrix(Require($"{name}.weight", rows, columns));
 
     /// <summary>As <see cref="Require"/>, but null when there is no tensor of that name.</summary>
     /// <exception cref="CheckpointException">It is there but has another shape or dtype.</exception>

@@ -2,14 +2,21 @@ using System.Buffers.Binary;
 
 namespace Lapidary.Checkpoints;
 
-/// <summary>Small stored tensors as managed arrays: goldens, scalars, tests. Not for weights.</summary>
+/// <summary>Stored elements as numbers, one at a time: goldens, scalars, tests, packing. Not for kernels.</summary>
 public static class TensorValues
 {
     /// <summary>All elements of a floating tensor, widened or rounded to float32.</summary>
     public static float[] ToSingles(this StoredTensor tensor)
     {
         var values = new float[tensor.ElementCount];
-        ReadOnlySpan<byte> bytes = tensor.Bytes(0, checked((int)tensor.ByteLength));
+        tensor.ReadSingles(0, values);
+        return values;
+    }
+
+    /// <summary>Elements from <paramref name="first"/> on of a floating tensor, widened or rounded to float32.</summary>
+    public static void ReadSingles(this StoredTensor tensor, long first, Span<float> values)
+    {
+        ReadOnlySpan<byte> bytes = tensor.Bytes(first * tensor.DType.Size(), values.Length * tensor.DType.Size());
         for (int i = 0; i < values.Length; i++)
             values[i] = tensor.DType switch
             {
@@ -19,7 +26,6 @@ public static class TensorValues
                 DType.F64 => (float)BinaryPrimitives.ReadDoubleLittleEndian(bytes[(8 * i)..]),
                 _ => throw new CheckpointException($"tensor \"{tensor.Name}\" is {tensor.DType}, expected a floating type"),
             };
-        return values;
     }
 
     /// <summary>All elements of an integer tensor that fit 32 bits.</summary>

@@ -1,28 +1,29 @@
 using Lapidary.Checkpoints;
+using Lapidary.Quantization;
 
 namespace Lapidary.Experts;
 
 /// <summary>What an expert backend must serve. The activation is a definition, not a name: backends never list activations.</summary>
 public sealed record ExpertLayerSpec(
-    int NumExperts, int TopK, int HiddenSize, int IntermediateSize, Activation Activation, DType Weights);
+    int NumExperts, int TopK, int HiddenSize, int IntermediateSize, Activation Activation, WeightFormat Weights);
 
 /// <summary>Weights of all experts of one layer: per expert gate [i, h], up [i, h], down [h, i].</summary>
 public sealed record ExpertWeights(
-    IReadOnlyList<StoredTensor> Gate, IReadOnlyList<StoredTensor> Up, IReadOnlyList<StoredTensor> Down)
+    IReadOnlyList<StoredMatrix> Gate, IReadOnlyList<StoredMatrix> Up, IReadOnlyList<StoredMatrix> Down)
 {
     /// <summary>From the fused layout of HuggingFace: gate_up [e, 2i, h] with the gate's rows first, down [e, h, i].</summary>
     public static ExpertWeights FromFused(StoredTensor gateUp, StoredTensor down)
     {
         int experts = (int)gateUp.Shape[0];
         long intermediate = gateUp.Shape[1] / 2;
-        var gate = new StoredTensor[experts];
-        var up = new StoredTensor[experts];
-        var downs = new StoredTensor[experts];
+        var gate = new StoredMatrix[experts];
+        var up = new StoredMatrix[experts];
+        var downs = new StoredMatrix[experts];
         for (int e = 0; e < experts; e++)
         {
-            gate[e] = gateUp[e].Rows(0, intermediate);
-            up[e] = gateUp[e].Rows(intermediate, intermediate);
-            downs[e] = down[e];
+            gate[e] = new DenseMatrix(gateUp[e].Rows(0, intermediate));
+            up[e] = new DenseMatrix(gateUp[e].Rows(intermediate, intermediate));
+            downs[e] = new DenseMatrix(down[e]);
         }
         return new ExpertWeights(gate, up, downs);
     }

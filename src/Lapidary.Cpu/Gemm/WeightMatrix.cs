@@ -1,19 +1,13 @@
 using Lapidary.Checkpoints;
+using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Gemm;
 
 /// <summary>Dot products of weight rows with tokens, closed over the element type and the machine's vector width at load.</summary>
 internal abstract unsafe class WeightMatrix
 {
-    protected WeightMatrix(StoredTensor tensor)
-    {
-        Tensor = tensor;
-        Rows = checked((int)tensor.Shape[0]);
-        Columns = checked((int)tensor.Shape[1]);
-    }
+    protected WeightMatrix(int rows, int columns) => (Rows, Columns) = (rows, columns);
 
-    /// <summary>Kept so that the mapped file stays open.</summary>
-    protected StoredTensor Tensor { get; }
     public int Rows { get; }
     public int Columns { get; }
 
@@ -23,27 +17,28 @@ internal abstract unsafe class WeightMatrix
     /// <summary>output = w[row] * scale.</summary>
     public abstract void CopyRow(int row, float scale, float* output);
 
-    public static WeightMatrix Load(StoredTensor tensor) => CpuFeatures.VectorBits switch
+    public static WeightMatrix Load(StoredMatrix matrix) => CpuFeatures.VectorBits switch
     {
-        512 => Load<V16>(tensor),
-        256 => Load<V8>(tensor),
-        _ => Load<V4>(tensor),
+        512 => Load<V16>(matrix),
+        256 => Load<V8>(matrix),
+        _ => Load<V4>(matrix),
     };
 
-    private static WeightMatrix Load<TLane>(StoredTensor tensor) where TLane : struct, IFloatLane<TLane> => tensor.DType switch
+    private static WeightMatrix Load<TLane>(StoredMatrix matrix) where TLane : struct, IFloatLane<TLane> => matrix switch
     {
-        DType.F32 => new Of<TLane, Float32>(tensor),
-        DType.BF16 => new Of<TLane, BFloat16>(tensor),
-        DType.F16 => new Of<TLane, Float16>(tensor),
-        _ => throw new BackendException(
-            $"tensor \"{tensor.Name}\" has dtype {tensor.DType}; the CPU multiplies F32, F16 and BF16 weights"),
+        DenseMatrix { Tensor.DType: DType.F32 } dense => new Dense<TLane, Float32>(dense.Tensor),
+        DenseMatrix { Tensor.DType: DType.BF16 } dense => new Dense<TLane, BFloat16>(dense.Tensor),
+        DenseMatrix { Tensor.DType: DType.F16 } dense => new Dense<TLane, Float16>(dense.Tensor),
+        _ => throw new BackendException($"matrix \"{matrix.Name}\" is {matrix.Format}; the CPU multiplies F32, F16 and BF16 weights"),
     };
 
-    private sealed class Of<TLane, TWeight>(StoredTensor tensor) : WeightMatrix(tensor)
+    /// <param name="tensor">Kept so that the mapped file stays open.</param>
+    private sealed class Dense<TLane, TWeight>(StoredTensor tensor)
+        : WeightMatrix(checked((int)tensor.Shape[0]), checked((int)tensor.Shape[1]))
         where TLane : struct, IFloatLane<TLane>
         where TWeight : unmanaged, IWeightElement<TWeight>
     {
-        private TWeight* Weights => (TWeight*)Tensor.Address;
+        private TWeight* Weights => (TWeight*)tensor.Address;
 
         public override void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
             => RowDot<TLane, TWeight>.Rows(Weights, Columns, from, to, x, xStride, tokens, y, yStride);

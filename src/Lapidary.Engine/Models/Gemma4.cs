@@ -1,6 +1,7 @@
 using Lapidary.Checkpoints;
 using Lapidary.Experts;
 using Lapidary.KvCache;
+using Lapidary.Quantization;
 
 namespace Lapidary.Models;
 
@@ -49,7 +50,7 @@ public sealed class Gemma4 : IDisposable
     public static Gemma4 Load(ICheckpoint checkpoint, Gemma4Config config, IKernels kernels, Gemma4Options options)
     {
         TensorSource tensors = new(checkpoint);
-        ExpertSelection? selection = ExpertSpec(config, ExpertDType(tensors)) is { } spec
+        ExpertSelection? selection = ExpertSpec(config, ExpertFormat(tensors)) is { } spec
             ? ExpertBackends.Select(kernels.ExpertBackends, spec, options.ExpertBackend)
             : null;
         Gemma4Loader loader = new(config, tensors, kernels, selection?.Chosen, options.MaxStepTokens, options.Progress);
@@ -57,7 +58,7 @@ public sealed class Gemma4 : IDisposable
     }
 
     /// <summary>What an expert backend has to serve; null when the model has no experts.</summary>
-    public static ExpertLayerSpec? ExpertSpec(Gemma4Config config, DType weights) => config.Experts is { } experts
+    public static ExpertLayerSpec? ExpertSpec(Gemma4Config config, WeightFormat weights) => config.Experts is { } experts
         ? new ExpertLayerSpec(
             experts.NumExperts, experts.TopKExperts, config.HiddenSize, experts.MoeIntermediateSize, config.HiddenActivation, weights)
         : null;
@@ -199,9 +200,9 @@ public sealed class Gemma4 : IDisposable
 
     public void Dispose() => scratch.Dispose();
 
-    /// <summary>Stored type of the experts, to ask backends with before anything is loaded.</summary>
-    public static DType ExpertDType(TensorSource tensors)
-        => (tensors.Find("layers.0.experts.gate_up_proj") ?? tensors.Find("layers.0.experts.0.gate_proj.weight"))?.DType ?? DType.BF16;
+    /// <summary>Stored format of the experts, to ask backends with before anything is loaded.</summary>
+    public static WeightFormat ExpertFormat(TensorSource tensors)
+        => WeightFormat.OfDense((tensors.Find("layers.0.experts.gate_up_proj") ?? tensors.Find("layers.0.experts.0.gate_proj.weight"))?.DType ?? DType.BF16);
 }
 
 /// <summary>Choices made when a model is loaded.</summary>

@@ -1,5 +1,6 @@
 using Lapidary.Checkpoints;
 using Lapidary.Experts;
+using Lapidary.Quantization;
 
 namespace Lapidary.Models;
 
@@ -17,7 +18,7 @@ internal sealed class Gemma4Loader(
 
     public Gemma4Weights Load()
     {
-        StoredTensor embedding = Require("embed_tokens.weight", config.VocabSize, hidden);
+        StoredMatrix embedding = Matrix("embed_tokens", config.VocabSize, hidden);
         List<Gemma4LayerWeights> layers = [];
         foreach (Gemma4Layer layer in config.Layers)
         {
@@ -33,9 +34,9 @@ internal sealed class Gemma4Loader(
         return weights;
     }
 
-    private StoredTensor Head(StoredTensor embedding)
+    private StoredMatrix Head(StoredMatrix embedding)
     {
-        if (!config.TieWordEmbeddings) return Require("lm_head.weight", config.VocabSize, hidden);
+        if (!config.TieWordEmbeddings) return Matrix("lm_head", config.VocabSize, hidden);
         tensors.Ignore("lm_head.weight"); // some checkpoints hold a duplicate of the tied head
         return embedding;
     }
@@ -53,17 +54,17 @@ internal sealed class Gemma4Loader(
             Config = layer,
             LayerScalar = Require($"{p}layer_scalar", 1).ToSingles()[0],
             InputLayerNorm = Vector($"{p}input_layernorm.weight", hidden),
-            QProj = Linear($"{attention}q_proj.weight", queries, hidden),
-            KProj = shared ? null : Linear($"{attention}k_proj.weight", keys, hidden),
-            VProj = shared || layer.KeyIsValue ? null : Linear($"{attention}v_proj.weight", keys, hidden),
-            OProj = Linear($"{attention}o_proj.weight", hidden, queries),
+            QProj = Linear($"{attention}q_proj", queries, hidden),
+            KProj = shared ? null : Linear($"{attention}k_proj", keys, hidden),
+            VProj = shared || layer.KeyIsValue ? null : Linear($"{attention}v_proj", keys, hidden),
+            OProj = Linear($"{attention}o_proj", hidden, queries),
             QNorm = Vector($"{attention}q_norm.weight", layer.HeadDim),
             KNorm = shared ? null : Vector($"{attention}k_norm.weight", layer.HeadDim),
             PostAttentionLayerNorm = Vector($"{p}post_attention_layernorm.weight", hidden),
             PreFeedforwardLayerNorm = Vector($"{p}pre_feedforward_layernorm.weight", hidden),
-            GateProj = Linear($"{p}mlp.gate_proj.weight", layer.IntermediateSize, hidden),
-            UpProj = Linear($"{p}mlp.up_proj.weight", layer.IntermediateSize, hidden),
-            DownProj = Linear($"{p}mlp.down_proj.weight", hidden, layer.IntermediateSize),
+            GateProj = Linear($"{p}mlp.gate_proj", layer.IntermediateSize, hidden),
+            UpProj = Linear($"{p}mlp.up_proj", layer.IntermediateSize, hidden),
+            DownProj = Linear($"{p}mlp.down_proj", hidden, layer.IntermediateSize),
             PostFeedforwardLayerNorm = Vector($"{p}post_feedforward_layernorm.weight", hidden),
             Moe = LoadMoe(p),
             PerLayerInput = LoadPerLayerInput(p),
@@ -74,10 +75,10 @@ internal sealed class Gemma4Loader(
     {
         if (config.Experts is not { } experts || expertBackend is null) return null;
         ExpertWeights weights = Experts($"{p}experts.", experts);
-        ExpertLayerSpec spec = Gemma4.ExpertSpec(config, weights.Gate[0].DType)!;
+        ExpertLayerSpec spec = Gemma4.ExpertSpec(config, weights.Gate[0].Format)!;
         return new Gemma4MoeWeights(
             kernels.LoadVector(Require($"{p}router.scale", hidden), MathF.Pow(hidden, -0.5f)),
-            Linear($"{p}router.proj.weight", experts.NumExperts, hidden),
+            Linear($"{p}router.proj", experts.NumExperts, hidden),
             Vector($"{p}router.per_expert_scale", experts.NumExperts),
             expertBackend.Create(spec, weights, maxStepTokens),
             Vector($"{p}post_feedforward_layernorm_1.weight", hidden),
@@ -93,17 +94,17 @@ internal sealed class Gemma4Loader(
             return ExpertWeights.FromFused(
                 Require($"{p}gate_up_proj", count, 2 * width, hidden), Require($"{p}down_proj", count, hidden, width));
         return new ExpertWeights(
-            [.. Enumerable.Range(0, count).Select(e => Require($"{p}{e}.gate_proj.weight", width, hidden))],
-            [.. Enumerable.Range(0, count).Select(e => Require($"{p}{e}.up_proj.weight", width, hidden))],
-            [.. Enumerable.Range(0, count).Select(e => Require($"{p}{e}.down_proj.weight", hidden, width))]);
+            [.. Enumerable.Range(0, count).Select(e => Matrix($"{p}{e}.gate_proj", width, hidden))],
+            [.. Enumerable.Range(0, count).Select(e => Matrix($"{p}{e}.up_proj", width, hidden))],
+            [.. Enumerable.Range(0, count).Select(e => Matrix($"{p}{e}.down_proj", hidden, width))]);
     }
 
     private Gemma4PerLayerInputWeights? LoadPerLayerInput(string p)
     {
         int d = config.HiddenSizePerLayerInput;
         return d == 0 ? null : new Gemma4PerLayerInputWeights(
-            Linear($"{p}per_layer_input_gate.weight", d, hidden),
-            Linear($"{p}per_layer_projection.weight", hidden, d),
+            Linear($"{p}per_layer_input_gate", d, hidden),
+            Linear($"{p}per_layer_projection", hidden, d),
             Vector($"{p}post_per_layer_input_norm.weight", hidden));
     }
 
@@ -111,19 +112,31 @@ internal sealed class Gemma4Loader(
     {
         int d = config.HiddenSizePerLayerInput, all = config.Layers.Count * d;
         return d == 0 ? null : new Gemma4PerLayerEmbeddings(
-            kernels.LoadEmbedding(Require("embed_tokens_per_layer.weight", config.VocabSizePerLayerInput, all)),
-            Linear("per_layer_model_projection.weight", all, hidden),
+            kernels.LoadEmbedding(Matrix("embed_tokens_per_layer", config.VocabSizePerLayerInput, all)),
+            Linear("per_layer_model_projection", all, hidden),
             Vector("per_layer_projection_norm.weight", d));
     }
 
-    private ILinear Linear(string name, int rows, int columns) => kernels.LoadLinear(Require(name, rows, columns));
+    private ILinear Linear(string name, int rows, int columns) => kernels.LoadLinear(Matrix(name, rows, columns));
 
     private IBuffer Vector(string name, int length) => kernels.LoadVector(Require(name, length));
+
+    private StoredMatrix Matrix(string name, int rows, int columns)
+    {
+        StoredMatrix matrix = tensors.Matrix(name, rows, columns);
+        if (matrix is DenseMatrix dense) CheckFinite(dense.Tensor);
+        return matrix;
+    }
 
     private StoredTensor Require(string name, params ReadOnlySpan<long> shape)
     {
         StoredTensor tensor = tensors.Require(name, shape);
-        if (checkAll || tensor.ByteLength < AlwaysCheckBelow) FiniteCheck.Require(tensor, tensors.Location);
+        CheckFinite(tensor);
         return tensor;
+    }
+
+    private void CheckFinite(StoredTensor tensor)
+    {
+        if (checkAll || tensor.ByteLength < AlwaysCheckBelow) FiniteCheck.Require(tensor, tensors.Location);
     }
 }

@@ -1,5 +1,6 @@
 using Lapidary.Checkpoints;
 using Lapidary.Experts;
+using Lapidary.Quantization;
 
 namespace Lapidary.Tests.Models;
 
@@ -34,14 +35,14 @@ internal sealed class Float64Device : IKernels
         for (int i = 0; i < destination.Length; i++) destination[i] = (int)s[i / s.Columns, i % s.Columns];
     }
 
-    public ILinear LoadLinear(params ReadOnlySpan<StoredTensor> weights)
+    public ILinear LoadLinear(params ReadOnlySpan<StoredMatrix> weights)
     {
         List<double[]> rows = [];
-        foreach (StoredTensor weight in weights) rows.AddRange(Matrix(weight));
+        foreach (StoredMatrix weight in weights) rows.AddRange(Matrix(weight));
         return new Weights([.. rows]);
     }
 
-    public IEmbedding LoadEmbedding(StoredTensor weight) => new Weights(Matrix(weight));
+    public IEmbedding LoadEmbedding(StoredMatrix weight) => new Weights(Matrix(weight));
 
     public IBuffer LoadVector(StoredTensor weight, float factor = 1)
         => Vector([.. weight.ToSingles().Select(v => (double)v * factor)]);
@@ -174,8 +175,12 @@ internal sealed class Float64Device : IKernels
         return sum;
     }
 
-    private static double[][] Matrix(StoredTensor tensor)
-        => [.. tensor.ToSingles().Select(v => (double)v).Chunk((int)tensor.Shape[1])];
+    private static double[][] Matrix(StoredMatrix matrix) => [.. Enumerable.Range(0, matrix.Rows).Select(row =>
+    {
+        var values = new float[matrix.Columns];
+        matrix.ReadRow(row, values);
+        return values.Select(v => (double)v).ToArray();
+    })];
 
     private static Handle Vector(double[] values) => new(DType.F32, 1, values.Length, values, 0, values.Length) { Rows = 1 };
 

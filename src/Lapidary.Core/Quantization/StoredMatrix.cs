@@ -1,0 +1,85 @@
+using Lapidary.Checkpoints;
+
+namespace Lapidary.Quantization;
+
+/// <summary>
+/// A stored weight matrix [out, in] in any format, where it lies (usually memory-mapped). Devices pack it into a layout of
+/// their own at load. Valid while its checkpoint is open.
+/// </summary>
+public abstract class StoredMatrix(string name, int rows, int columns, WeightFormat format)
+{
+    /// <summary>What to show in messages.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>Output features.</summary>
+    public int Rows { get; } = rows;
+
+    /// <summary>Input features.</summary>
+    public int Columns { get; } = columns;
+
+    public WeightFormat Format { get; } = format;
+
+    /// <summary>Bytes as stored, scales included.</summary>
+    public abstract long ByteLength { get; }
+
+    /// <summary>The values of one row in float32, as the format defines them.</summary>
+    /// <param name="values">[Columns]</param>
+    public abstract void ReadRow(int row, Span<float> values);
+
+    /// <summary>Rows <paramref name="first"/> to first + count - 1, without copying.</summary>
+    public abstract StoredMatrix SliceRows(int first, int count);
+}
+
+/// <summary>A matrix of F32, F16 or BF16 elements.</summary>
+public sealed class DenseMatrix : StoredMatrix
+{
+    /// <param name="tensor">[rows, columns]</param>
+    public DenseMatrix(StoredTensor tensor)
+        : base(tensor.Name, checked((int)tensor.Shape[0]), checked((int)tensor.Shape[1]), WeightFormat.OfDense(tensor.DType))
+        => Tensor = tensor;
+
+    public StoredTensor Tensor { get; }
+    public override long ByteLength => Tensor.ByteLength;
+    public override void ReadRow(int row, Span<float> values) => Tensor.ReadSingles((long)row * Columns, values);
+    public override StoredMatrix SliceRows(int first, int count) => new DenseMatrix(Tensor.Rows(first, count));
+}
+
+/// <summary>A matrix of codes with a scale, and perhaps an offset, for each group of columns of each row.</summary>
+public abstract class QuantizedMatrix(string name, int rows, int columns, WeightFormat format)
+    : StoredMatrix(name, rows, columns, format)
+{
+    public CodeType Code => Format.Code!;
+
+    /// <summary>Columns that share a scale.</summary>
+    public int GroupSize => Format.GroupSize == 0 ? Columns : Format.GroupSize;
+
+    /// <summary>Groups of a row; the last may be shorter than the others.</summary>
+    public int Groups => (Columns + GroupSize - 1) / GroupSize;
+
+    /// <summary>The codes of one row, one a byte.</summary>
+    /// <param name="codes">[Columns]</param>
+    public abstract void ReadCodes(int row, Span<byte> codes);
+
+    /// <summary>Scales and offsets of one row in float32; offsets are 0 where the format has none.</summary>
+    /// <param name="scales">[Groups]</param> <param name="offsets">[Groups]</param>
+    public abstract void ReadScales(int row, Span<float> scales, Span<float> offsets);
+
+    /// <summary>The group of each column when the format has act-order; empty when it is column / GroupSize.</summary>
+    public virtual ReadOnlySpan<int> ColumnGroups => default;
+
+    public override void ReadRow(int row, Span<float> values)
+    {
+        Span<byte> codes = Columns <= 4096 ? stackalloc byte[Columns] : new byte[Columns];
+        Span<float> scales = Groups <= 1024 ? stackalloc float[Groups] : new float[Groups];
+        Span<float> offsets = Groups <= 1024 ? stackalloc float[Groups] : new float[Groups];
+        ReadCodes(row, codes);
+        ReadScales(row, scales, offsets);
+        ReadOnlySpan<float> table = Code.Values;
+        ReadOnlySpan<int> groups = ColumnGroups;
+        for (int i = 0; i < Columns; i++)
+        {
+            int group = groups.IsEmpty ? i / GroupSize : groups[i];
+            values[i] = table[codes[i]] * scales[group] + offsets[group];
+        }
+    }
+}
