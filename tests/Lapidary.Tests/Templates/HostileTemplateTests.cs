@@ -278,7 +278,8 @@ public sealed class HostileTemplateTests(ITestOutputHelper output)
             {
                 escaped = exception;
             }
-        }, SmallStack) { IsBackground = true };
+        }, SmallStack)
+        { IsBackground = true };
         thread.Start();
         if (!thread.Join(TimeSpan.FromSeconds(30))) Assert.Fail("the template did not end within 30 seconds");
         if (escaped is not null) Assert.Fail($"not a TemplateException: {escaped}");

@@ -207,7 +207,9 @@ public sealed class TokenizerFuzzTests(ITestOutputHelper output)
             0 => ((char)random.Next(0xD800, 0xE000)).ToString(),
             1 => char.ConvertFromUtf32(random.Next(0x10000, 0x110000)),
             2 => ((char)random.Next(0x20)).ToString(),
-            3 => "the ", 4 => " ", _ => ((char)random.Next(0x10000)).ToString(),
+            3 => "the ",
+            4 => " ",
+            _ => ((char)random.Next(0x10000)).ToString(),
         }));
     }
 
