@@ -15,8 +15,14 @@ public sealed record LanguageModelOptions
     /// <inheritdoc cref="Gemma4Options.MaxStepTokens"/>
     public int MaxStepTokens { get; init; } = 512;
 
+    /// <inheritdoc cref="Gemma4Options.MaxLogitRows"/>
+    public int MaxLogitRows { get; init; } = 1;
+
     /// <inheritdoc cref="Gemma4Options.ExpertBackend"/>
     public string? ExpertBackend { get; init; }
+
+    /// <summary>Computes with this activation in place of the model's own, to see what the difference does; null for its own.</summary>
+    public Activation? HiddenActivation { get; init; }
 
     /// <inheritdoc cref="Gemma4Options.Progress"/>
     public Action<int, int>? Progress { get; init; }
@@ -77,6 +83,7 @@ public sealed class LanguageModel : IDisposable
         if (!Directory.Exists(folder))
             throw new ConfigException($"{folder}: no such folder; a model is a folder with config.json and *.safetensors");
         Gemma4Config config = Gemma4ConfigReader.Load(folder);
+        if (options.HiddenActivation is { } activation) config = config with { HiddenActivation = activation };
         int limit = config.MaxPositionEmbeddings, context = options.ContextLength ?? Math.Min(limit, DefaultContextLength);
         if (context < 1 || context > limit)
             throw new RequestException($"context length {context} is outside 1 to {limit}, the model's max_position_embeddings");
@@ -88,6 +95,7 @@ public sealed class LanguageModel : IDisposable
             {
                 ExpertBackend = options.ExpertBackend,
                 MaxStepTokens = Math.Min(options.MaxStepTokens, context),
+                MaxLogitRows = Math.Min(options.MaxLogitRows, context),
                 Progress = options.Progress,
             });
             return new LanguageModel(folder, checkpoint, network, kernels, context);

@@ -40,6 +40,9 @@ public sealed class Tokenizer
     /// <summary>One more than the largest id.</summary>
     public int VocabSize { get; }
 
+    /// <summary>What stands before every text, e.g. a beginning-of-text token.</summary>
+    public IReadOnlyList<int> Prefix => parts.Before;
+
     /// <param name="path">tokenizer.json, or a folder that holds it.</param>
     /// <exception cref="TokenizerException">Missing, malformed, or uses a part that is not supported.</exception>
     public static Tokenizer Load(string path)
