@@ -1,11 +1,13 @@
 using Lapidary.Checkpoints;
+using Lapidary.Lora;
 using Lapidary.Quantization;
 
 namespace Lapidary.Experts;
 
 /// <summary>What an expert backend must serve. The activation is a definition, not a name: backends never list activations.</summary>
+/// <param name="HasLora">Whether adapters may update the experts while the model is open.</param>
 public sealed record ExpertLayerSpec(
-    int NumExperts, int TopK, int HiddenSize, int IntermediateSize, Activation Activation, WeightFormat Weights);
+    int NumExperts, int TopK, int HiddenSize, int IntermediateSize, Activation Activation, WeightFormat Weights, bool HasLora);
 
 /// <summary>Weights of all experts of one layer: per expert gate [i, h], up [i, h], down [h, i].</summary>
 public sealed record ExpertWeights(
@@ -58,6 +60,7 @@ public interface IExpertLayer : IDisposable
 {
     /// <summary>output[t] = Σ over the k chosen experts of weight · down(combine(gate(x), up(x))).</summary>
     /// <param name="x">[t, h]</param> <param name="ids">[t, k] int32</param> <param name="weights">[t, k]</param>
+    /// <param name="adapters">Updates of gate and up before the activation, of down before the weight; null for none.</param>
     /// <param name="output">[t, h]; not <paramref name="x"/>.</param>
-    void Forward(IBuffer x, IBuffer ids, IBuffer weights, IBuffer output);
+    void Forward(IBuffer x, IBuffer ids, IBuffer weights, ExpertLoraBatch? adapters, IBuffer output);
 }

@@ -1,5 +1,6 @@
 using Lapidary.Cpu.Gemm;
 using Lapidary.Experts;
+using Lapidary.Lora;
 
 namespace Lapidary.Cpu.Experts;
 
@@ -31,7 +32,7 @@ internal sealed unsafe class GroupedExpertLayer(ExpertLayerSpec spec, ExpertWeig
     private readonly CpuBuffer up = new(DType.F32, maxTokens * spec.TopK, spec.IntermediateSize);
     private readonly int[] sortedRow = new int[maxTokens * spec.TopK]; // pair → its row in the sorted buffers
 
-    public void Forward(IBuffer x, IBuffer ids, IBuffer weights, IBuffer output)
+    public void Forward(IBuffer x, IBuffer ids, IBuffer weights, ExpertLoraBatch? adapters, IBuffer output)
     {
         CpuBuffer input = (CpuBuffer)x, expertIds = (CpuBuffer)ids, factors = (CpuBuffer)weights, sums = (CpuBuffer)output;
         int pairs = input.Rows * spec.TopK;

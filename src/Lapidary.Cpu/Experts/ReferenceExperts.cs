@@ -1,5 +1,6 @@
 using Lapidary.Cpu.Gemm;
 using Lapidary.Experts;
+using Lapidary.Lora;
 
 namespace Lapidary.Cpu.Experts;
 
@@ -23,7 +24,7 @@ internal sealed class ReferenceExperts : IExpertBackend
         private readonly CpuBuffer gate = new(DType.F32, 1, spec.IntermediateSize);
         private readonly CpuBuffer up = new(DType.F32, 1, spec.IntermediateSize);
 
-        public void Forward(IBuffer x, IBuffer ids, IBuffer weights, IBuffer output)
+        public void Forward(IBuffer x, IBuffer ids, IBuffer weights, ExpertLoraBatch? adapters, IBuffer output)
         {
             CpuBuffer input = (CpuBuffer)x, expertIds = (CpuBuffer)ids, factors = (CpuBuffer)weights, sum = (CpuBuffer)output;
             for (int t = 0; t < input.Rows; t++)

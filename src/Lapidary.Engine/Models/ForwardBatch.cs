@@ -18,7 +18,7 @@ public sealed class ForwardBatch : IDisposable
 {
     private readonly IKernels kernels;
     private readonly KeyValueCache cache;
-    private readonly int[] tokenIds, positions, sequences, logitRows;
+    private readonly int[] tokenIds, positions, sequences, logitRows, adapterSlots;
     private readonly int[][] slots, tables;
     private readonly List<(CacheSequence Sequence, int Tokens)> parts = [];
     private readonly IBuffer sequenceBuffer;
@@ -32,10 +32,12 @@ public sealed class ForwardBatch : IDisposable
         positions = new int[maxTokens];
         sequences = new int[maxTokens];
         logitRows = new int[maxTokens];
+        adapterSlots = new int[maxTokens];
         TokenIds = kernels.Allocate(DType.I32, maxTokens, 1);
         Positions = kernels.Allocate(DType.I32, maxTokens, 1);
         sequenceBuffer = kernels.Allocate(DType.I32, maxTokens, 1);
         LogitRows = kernels.Allocate(DType.I32, maxTokens, 1);
+        AdapterSlots = kernels.Allocate(DType.I32, maxTokens, 1);
 
         int groups = cache.Groups.Count;
         slots = new int[groups][];
@@ -52,6 +54,9 @@ public sealed class ForwardBatch : IDisposable
                 Positions, sequenceBuffer, kernels.Allocate(DType.I32, maxSequences, blocks), cache.Groups[g].BlockSize);
         }
     }
+
+    /// <summary>Adapter slot of a sequence that uses none.</summary>
+    public const int NoAdapter = -1;
 
     public int MaxTokens { get; }
 
@@ -70,6 +75,12 @@ public sealed class ForwardBatch : IDisposable
     /// <summary>[r, 1] rows of the step that get logits.</summary>
     public IBuffer LogitRows { get; }
 
+    /// <summary>[t, 1] adapter slot of each token, or <see cref="NoAdapter"/>.</summary>
+    public IBuffer AdapterSlots { get; }
+
+    /// <summary>Whether any token of the step uses an adapter.</summary>
+    public bool UsesAdapters { get; private set; }
+
     /// <summary>For each cache group, [t, 1]: the cache row each token's keys and values go to.</summary>
     public IBuffer[] Slots { get; }
 
@@ -79,11 +90,13 @@ public sealed class ForwardBatch : IDisposable
     public void Clear()
     {
         Tokens = LogitCount = 0;
+        UsesAdapters = false;
         parts.Clear();
     }
 
     /// <summary>Adds the next tokens of a sequence; takes the cache blocks they need.</summary>
-    public void Add(CacheSequence sequence, ReadOnlySpan<int> tokens, LogitRows rows)
+    /// <param name="adapterSlot">The same for all tokens of a sequence: cached keys and values are those of its adapter.</param>
+    public void Add(CacheSequence sequence, ReadOnlySpan<int> tokens, LogitRows rows, int adapterSlot = NoAdapter)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(Tokens + tokens.Length, MaxTokens);
         sequence.Reserve(tokens.Length);
@@ -93,6 +106,7 @@ public sealed class ForwardBatch : IDisposable
             tokenIds[row] = tokens[i];
             positions[row] = position;
             sequences[row] = parts.Count;
+            adapterSlots[row] = adapterSlot;
             for (int g = 0; g < slots.Length; g++) slots[g][row] = sequence.Slot(g, position);
             if (rows == Models.LogitRows.All || (rows == Models.LogitRows.Last && i == tokens.Length - 1)) logitRows[LogitCount++] = row;
         }
@@ -100,6 +114,7 @@ public sealed class ForwardBatch : IDisposable
             sequence.Table(g).CopyTo(tables[g].AsSpan(parts.Count * Attention[g].BlockTables.Columns));
         parts.Add((sequence, tokens.Length));
         Tokens += tokens.Length;
+        UsesAdapters |= adapterSlot != NoAdapter;
     }
 
     /// <summary>Copies the metadata to the device.</summary>
@@ -109,6 +124,7 @@ public sealed class ForwardBatch : IDisposable
         kernels.Write(Positions, positions.AsSpan(0, Tokens));
         kernels.Write(sequenceBuffer, sequences.AsSpan(0, Tokens));
         kernels.Write(LogitRows, logitRows.AsSpan(0, LogitCount));
+        if (UsesAdapters) kernels.Write(AdapterSlots, adapterSlots.AsSpan(0, Tokens));
         for (int g = 0; g < slots.Length; g++)
         {
             kernels.Write(Slots[g], slots[g].AsSpan(0, Tokens));
@@ -128,6 +144,7 @@ public sealed class ForwardBatch : IDisposable
         Positions.Dispose();
         sequenceBuffer.Dispose();
         LogitRows.Dispose();
+        AdapterSlots.Dispose();
         for (int g = 0; g < Slots.Length; g++)
         {
             Slots[g].Dispose();

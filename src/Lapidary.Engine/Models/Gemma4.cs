@@ -60,7 +60,7 @@ public sealed class Gemma4 : IDisposable
     /// <summary>What an expert backend has to serve; null when the model has no experts.</summary>
     public static ExpertLayerSpec? ExpertSpec(Gemma4Config config, WeightFormat weights) => config.Experts is { } experts
         ? new ExpertLayerSpec(
-            experts.NumExperts, experts.TopKExperts, config.HiddenSize, experts.MoeIntermediateSize, config.HiddenActivation, weights)
+            experts.NumExperts, experts.TopKExperts, config.HiddenSize, experts.MoeIntermediateSize, config.HiddenActivation, weights, HasLora: false)
         : null;
 
     /// <summary>Computes one step and advances its sequences.</summary>
@@ -112,7 +112,7 @@ public sealed class Gemma4 : IDisposable
             kernels.RmsNorm(scratch.Dense, moe.PostFeedforwardLayerNorm1, eps, scratch.Dense);
             Router(index, moe, hidden);
             kernels.RmsNorm(hidden, moe.PreFeedforwardLayerNorm2, eps, scratch.Normed);
-            moe.Experts.Forward(scratch.Normed, scratch.TopKIds, scratch.TopKWeights, scratch.Routed);
+            moe.Experts.Forward(scratch.Normed, scratch.TopKIds, scratch.TopKWeights, adapters: null, scratch.Routed);
             Observer?.Observe(index, "experts_out", scratch.Routed);
             kernels.RmsNorm(scratch.Routed, moe.PostFeedforwardLayerNorm2, eps, scratch.Routed);
             kernels.Add(scratch.Routed, residual: scratch.Dense);

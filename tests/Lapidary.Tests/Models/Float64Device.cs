@@ -1,5 +1,6 @@
 using Lapidary.Checkpoints;
 using Lapidary.Experts;
+using Lapidary.Lora;
 using Lapidary.Quantization;
 
 namespace Lapidary.Tests.Models;
@@ -267,7 +268,7 @@ internal sealed class Float64Device : IKernels
         private readonly GatedFormula activation = new(spec.Activation);
         private readonly double[][][] gate = [.. weights.Gate.Select(Matrix)], up = [.. weights.Up.Select(Matrix)], down = [.. weights.Down.Select(Matrix)];
 
-        public void Forward(IBuffer x, IBuffer ids, IBuffer weights, IBuffer output)
+        public void Forward(IBuffer x, IBuffer ids, IBuffer weights, ExpertLoraBatch? adapters, IBuffer output)
         {
             Each(output, (_, _) => 0);
             Handle input = (Handle)x, result = (Handle)output;
