@@ -19,7 +19,38 @@ public sealed class TokenizerException(string message, Exception? inner = null) 
 public sealed class TemplateException(string message, Exception? inner = null) : LapidaryException(message, inner);
 
 /// <summary>A request is outside what the loaded model can serve (length, ids, sampling ranges).</summary>
-public sealed class RequestException(string message, Exception? inner = null) : LapidaryException(message, inner);
+public class RequestException(string message, Exception? inner = null) : LapidaryException(message, inner);
+
+/// <summary>A parameter of a request is out of range or contradicts another.</summary>
+/// <param name="parameter">Its name in the OpenAI API, e.g. "top_p".</param>
+public sealed class ParameterException(string parameter, string message) : RequestException(message)
+{
+    public string Parameter { get; } = parameter;
+}
+
+/// <summary>A prompt leaves no room for output in the context.</summary>
+public sealed class ContextOverflowException(int promptTokens, int contextLength, string message) : RequestException(message)
+{
+    public int PromptTokens { get; } = promptTokens;
+    public int ContextLength { get; } = contextLength;
+}
+
+/// <summary>More requests wait than the engine accepts; a later try may succeed.</summary>
+public sealed class QueueFullException(int waiting, string message) : LapidaryException(message)
+{
+    /// <summary>Requests that wait, as many as may.</summary>
+    public int Waiting { get; } = waiting;
+}
+
+/// <summary>The engine takes no requests: it drains, has stopped or has failed.</summary>
+public sealed class EngineUnavailableException(string message, Exception? inner = null) : LapidaryException(message, inner);
+
+/// <summary>A request was not done in its time.</summary>
+public sealed class DeadlineException(string message) : LapidaryException(message);
+
+/// <summary>What the model or its tokenizer did while serving a request cannot be used: logits that are not numbers, a fault
+/// in sampling or decoding.</summary>
+public sealed class GenerationException(string message, Exception? inner = null) : LapidaryException(message, inner);
 
 /// <summary>No kernel or expert backend can serve what was asked; the message lists every reason.</summary>
 public sealed class BackendException(string message, Exception? inner = null) : LapidaryException(message, inner);

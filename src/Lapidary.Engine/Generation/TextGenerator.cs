@@ -4,16 +4,6 @@ using Lapidary.Sampling;
 
 namespace Lapidary.Generation;
 
-/// <summary>Why a text ended, in OpenAI's words.</summary>
-public enum FinishReason
-{
-    /// <summary>An end-of-text token, a stop token or a stop text.</summary>
-    Stop,
-
-    /// <summary>max_tokens or the context is used up.</summary>
-    Length,
-}
-
 /// <summary>Generates one text at a time from a model: prefill in steps, then a token a step.</summary>
 public sealed class TextGenerator(LanguageModel model)
 {
@@ -30,16 +20,17 @@ public sealed class TextGenerator(LanguageModel model)
     /// <exception cref="RequestException">The prompt or a parameter is outside what the model can serve.</exception>
     public IEnumerable<int> Generate(int[] prompt, SamplingParameters parameters, CancellationToken cancel = default)
     {
-        CheckPrompt(prompt);
+        CheckPrompt(model, prompt);
         parameters.Checked(model.Config.VocabSize);
         return Run(prompt, parameters, cancel);
     }
 
-    private void CheckPrompt(int[] prompt)
+    internal static void CheckPrompt(LanguageModel model, ReadOnlySpan<int> prompt)
     {
         if (prompt.Length == 0) throw new RequestException("the prompt is empty; a model needs at least one token to go on from");
         if (prompt.Length >= model.ContextLength)
-            throw new RequestException(
+            throw new ContextOverflowException(
+                prompt.Length, model.ContextLength,
                 $"the prompt has {prompt.Length} tokens, and the context holds {model.ContextLength} with at least one of output; shorten it or raise --context (the model allows {model.Config.MaxPositionEmbeddings})");
         foreach (int id in prompt)
             if (id < 0 || id >= model.Config.VocabSize)

@@ -8,6 +8,8 @@ public sealed record SamplingParameters
     /// <summary>Below this a temperature means greedy.</summary>
     private const double GreedyBelow = 1e-5;
 
+    private const int MaxN = 128;
+
     /// <summary>0 to 2; 0 always takes the most likely token.</summary>
     public double Temperature { get; init; } = 1;
 
@@ -50,6 +52,27 @@ public sealed record SamplingParameters
     /// <summary>Do not end at the model's own end-of-text tokens.</summary>
     public bool IgnoreEos { get; init; }
 
+    /// <summary>Stop texts stay in the output.</summary>
+    public bool IncludeStopStrInOutput { get; init; }
+
+    /// <summary>Control tokens give no text.</summary>
+    public bool SkipSpecialTokens { get; init; } = true;
+
+    /// <summary>Texts that may not be written.</summary>
+    public IReadOnlyList<string> BadWords { get; init; } = [];
+
+    /// <summary>Only these tokens may be chosen; null for all.</summary>
+    public IReadOnlyList<int>? AllowedTokenIds { get; init; }
+
+    /// <summary>How many continuations; 1 when greedy, since all would be the same.</summary>
+    public int N { get; init; } = 1;
+
+    /// <summary>Log-probabilities of the tokens chosen and of that many most likely ones; -1 for all tokens, null for none.</summary>
+    public int? Logprobs { get; init; }
+
+    /// <summary>The same for the tokens of the prompt.</summary>
+    public int? PromptLogprobs { get; init; }
+
     public bool IsGreedy => Temperature < GreedyBelow;
 
     /// <summary>Returns itself when every value is within its range.</summary>
@@ -66,20 +89,41 @@ public sealed record SamplingParameters
         Require(nameof(FrequencyPenalty), FrequencyPenalty, FrequencyPenalty is >= -2 and <= 2, "-2 to 2");
         Require(nameof(MaxTokens), MaxTokens ?? 1, MaxTokens is null or >= 1, "1 or more");
         Require(nameof(MinTokens), MinTokens, MinTokens >= 0 && MinTokens <= (MaxTokens ?? int.MaxValue), "0 to max_tokens");
-        foreach (string stop in Stop)
-            if (stop.Length == 0) throw new RequestException("stop holds an empty text; every stop text needs at least one character");
-        foreach (int id in StopTokenIds.Concat(LogitBias.Keys))
-            if (id < 0 || id >= vocabSize) throw new RequestException($"token id {id} is outside the vocabulary, 0 to {vocabSize - 1}");
+        Require(nameof(N), N, N is >= 1 and <= MaxN, $"1 to {MaxN}");
+        Require(nameof(N), N, N == 1 || !IsGreedy, "1, since with temperature 0 every continuation is the same");
+        Require(nameof(Logprobs), Logprobs ?? 0, Logprobs is null || (Logprobs >= -1 && Logprobs <= vocabSize), $"-1 to {vocabSize}");
+        Require(nameof(PromptLogprobs), PromptLogprobs ?? 0, PromptLogprobs is null || (PromptLogprobs >= -1 && PromptLogprobs <= vocabSize), $"-1 to {vocabSize}");
+        RequireTexts(nameof(Stop), Stop);
+        RequireTexts(nameof(BadWords), BadWords);
+        RequireIds(nameof(StopTokenIds), StopTokenIds, vocabSize);
+        RequireIds(nameof(LogitBias), LogitBias.Keys, vocabSize);
+        RequireIds(nameof(AllowedTokenIds), AllowedTokenIds ?? [], vocabSize);
+        if (AllowedTokenIds is { Count: 0 }) throw Error(nameof(AllowedTokenIds), "is empty, so that no token could be chosen");
         foreach ((int id, double bias) in LogitBias)
-            if (!(bias is >= -100 and <= 100)) throw new RequestException($"logit_bias of token {id} is {Text(bias)}, expected -100 to 100");
+            if (!(bias is >= -100 and <= 100)) throw Error(nameof(LogitBias), $"of token {id} is {Text(bias)}, expected -100 to 100");
         return this;
     }
 
     private static void Require(string name, double value, bool valid, string range)
     {
-        if (valid) return;
-        string snake = string.Concat(name.Select((c, i) => char.IsUpper(c) ? (i > 0 ? "_" : "") + char.ToLowerInvariant(c) : c.ToString()));
-        throw new RequestException($"{snake} is {Text(value)}, expected {range}");
+        if (!valid) throw Error(name, $"is {Text(value)}, expected {range}");
+    }
+
+    private static void RequireTexts(string name, IEnumerable<string> texts)
+    {
+        if (texts.Any(string.IsNullOrEmpty)) throw Error(name, "holds an empty text; every text needs at least one character");
+    }
+
+    private static void RequireIds(string name, IEnumerable<int> ids, int vocabSize)
+    {
+        foreach (int id in ids)
+            if (id < 0 || id >= vocabSize) throw Error(name, $"holds token id {id}, which is outside the vocabulary, 0 to {vocabSize - 1}");
+    }
+
+    private static ParameterException Error(string name, string fault)
+    {
+        string parameter = string.Concat(name.Select((c, i) => char.IsUpper(c) ? (i > 0 ? "_" : "") + char.ToLowerInvariant(c) : c.ToString()));
+        return new ParameterException(parameter, $"{parameter} {fault}");
     }
 
     private static string Text(double value) => value.ToString(CultureInfo.InvariantCulture);

@@ -118,12 +118,12 @@ public sealed class SamplerTests
         { new() { Temperature = -1 }, "temperature is -1, expected 0 to 2" }, { new() { Temperature = double.NaN }, "temperature is NaN" }, { new() { TopK = -2 }, "top_k is -2" },
         { new() { TopP = 0 }, "top_p is 0, expected above 0 to 1" }, { new() { TopP = 1.1 }, "top_p is 1.1" }, { new() { MinP = 2 }, "min_p is 2" }, { new() { RepetitionPenalty = 0 }, "repetition_penalty is 0" },
         { new() { PresencePenalty = 3 }, "presence_penalty is 3" }, { new() { FrequencyPenalty = -3 }, "frequency_penalty is -3" }, { new() { MaxTokens = 0 }, "max_tokens is 0" }, { new() { MaxTokens = 1, MinTokens = 2 }, "min_tokens is 2" },
-        { new() { Stop = [""] }, "stop holds an empty text" }, { new() { StopTokenIds = [Vocab] }, "token id 60 is outside the vocabulary" }, { new() { LogitBias = new Dictionary<int, double> { [1] = 200 } }, "logit_bias of token 1 is 200" },
+        { new() { Stop = [""] }, "stop holds an empty text" }, { new() { StopTokenIds = [Vocab] }, "stop_token_ids holds token id 60, which is outside the vocabulary" }, { new() { LogitBias = new Dictionary<int, double> { [1] = 200 } }, "logit_bias of token 1 is 200" },
     };
 
     [Theory, MemberData(nameof(OutOfRange))]
     public void A_value_out_of_range_is_named(SamplingParameters parameters, string expected)
-        => Assert.StartsWith(expected, Assert.Throws<RequestException>(() => parameters.Checked(Vocab)).Message, StringComparison.Ordinal);
+        => Assert.StartsWith(expected, Assert.Throws<ParameterException>(() => parameters.Checked(Vocab)).Message, StringComparison.Ordinal);
 
     private static Sampler Sampler(SamplingParameters parameters) => new(parameters, Vocab, [], []);
 
