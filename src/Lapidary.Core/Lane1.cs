@@ -15,6 +15,9 @@ public readonly unsafe struct V1(float value) : IFloatLane<V1>
     public static V1 Const(double c) => new((float)c);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Broadcast(float value) => new(value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V1 Load(float* source) => new(*source);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -79,4 +82,25 @@ public readonly unsafe struct V1(float value) : IFloatLane<V1>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float MaxElement(V1 value) => value.Value;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 ShiftRight(V1 bits, int count) => new(BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(bits.Value) >> count));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 ShiftLeft(V1 bits, int count) => new(BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(bits.Value) << count));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 And(V1 bits, uint mask) => new(BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(bits.Value) & mask));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Or(V1 a, V1 b) => new(BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(a.Value) | BitConverter.SingleToUInt32Bits(b.Value)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 FromInt32(V1 bits) => new(BitConverter.SingleToInt32Bits(bits.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Lookup(float* table, V1 indices) => new(table[BitConverter.SingleToInt32Bits(indices.Value)]);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Lookup16(float* table, V1 indices) => Lookup(table, indices);
 }

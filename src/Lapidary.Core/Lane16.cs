@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Lapidary;
 
@@ -14,6 +15,9 @@ public readonly unsafe struct V16(Vector512<float> value) : IFloatLane<V16>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V16 Const(double c) => new(Vector512.Create((float)c));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Broadcast(float value) => new(Vector512.Create(value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V16 Load(float* source) => new(Vector512.Load(source));
@@ -90,4 +94,27 @@ public readonly unsafe struct V16(Vector512<float> value) : IFloatLane<V16>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float MaxElement(V16 value) => V8.MaxElement(new V8(Vector256.Max(value.Value.GetLower(), value.Value.GetUpper())));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 ShiftRight(V16 bits, int count) => new((bits.Value.AsUInt32() >> count).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 ShiftLeft(V16 bits, int count) => new((bits.Value.AsUInt32() << count).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 And(V16 bits, uint mask) => new((bits.Value.AsUInt32() & Vector512.Create(mask)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Or(V16 a, V16 b) => new((a.Value.AsUInt32() | b.Value.AsUInt32()).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 FromInt32(V16 bits) => new(Vector512.ConvertToSingle(bits.Value.AsInt32()));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Lookup(float* table, V16 indices)
+        => new(Vector512.Create(V8.Lookup(table, new V8(indices.Value.GetLower())).Value, V8.Lookup(table, new V8(indices.Value.GetUpper())).Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Lookup16(float* table, V16 indices)
+        => Avx512F.IsSupported ? new(Avx512F.PermuteVar16x32(Vector512.Load(table), indices.Value.AsInt32())) : Lookup(table, indices);
 }

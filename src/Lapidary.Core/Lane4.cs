@@ -16,6 +16,9 @@ public readonly unsafe struct V4(Vector128<float> value) : IFloatLane<V4>
     public static V4 Const(double c) => new(Vector128.Create((float)c));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Broadcast(float value) => new(Vector128.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V4 Load(float* source) => new(Vector128.Load(source));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -90,4 +93,29 @@ public readonly unsafe struct V4(Vector128<float> value) : IFloatLane<V4>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float MaxElement(V4 value) => MathF.Max(MathF.Max(value.Value[0], value.Value[1]), MathF.Max(value.Value[2], value.Value[3]));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 ShiftRight(V4 bits, int count) => new((bits.Value.AsUInt32() >> count).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 ShiftLeft(V4 bits, int count) => new((bits.Value.AsUInt32() << count).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 And(V4 bits, uint mask) => new((bits.Value.AsUInt32() & Vector128.Create(mask)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Or(V4 a, V4 b) => new((a.Value.AsUInt32() | b.Value.AsUInt32()).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 FromInt32(V4 bits) => new(Vector128.ConvertToSingle(bits.Value.AsInt32()));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Lookup(float* table, V4 indices)
+    {
+        Vector128<int> i = indices.Value.AsInt32();
+        return new(Vector128.Create(table[i[0]], table[i[1]], table[i[2]], table[i[3]]));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Lookup16(float* table, V4 indices) => Lookup(table, indices);
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Lapidary;
 
@@ -14,6 +15,9 @@ public readonly unsafe struct V8(Vector256<float> value) : IFloatLane<V8>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V8 Const(double c) => new(Vector256.Create((float)c));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Broadcast(float value) => new(Vector256.Create(value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V8 Load(float* source) => new(Vector256.Load(source));
@@ -90,4 +94,38 @@ public readonly unsafe struct V8(Vector256<float> value) : IFloatLane<V8>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float MaxElement(V8 value) => V4.MaxElement(new V4(Vector128.Max(value.Value.GetLower(), value.Value.GetUpper())));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 ShiftRight(V8 bits, int count) => new((bits.Value.AsUInt32() >> count).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 ShiftLeft(V8 bits, int count) => new((bits.Value.AsUInt32() << count).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 And(V8 bits, uint mask) => new((bits.Value.AsUInt32() & Vector256.Create(mask)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Or(V8 a, V8 b) => new((a.Value.AsUInt32() | b.Value.AsUInt32()).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 FromInt32(V8 bits) => new(Vector256.ConvertToSingle(bits.Value.AsInt32()));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Lookup(float* table, V8 indices)
+    {
+        Vector256<int> i = indices.Value.AsInt32();
+        return Avx2.IsSupported
+            ? new(Avx2.GatherVector256(table, i, sizeof(float)))
+            : new(Vector256.Create(V4.Lookup(table, new V4(indices.Value.GetLower())).Value, V4.Lookup(table, new V4(indices.Value.GetUpper())).Value));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Lookup16(float* table, V8 indices)
+    {
+        if (!Avx2.IsSupported) return Lookup(table, indices);
+        Vector256<int> i = indices.Value.AsInt32(); // the permutation looks at the lower three bits
+        return new(Vector256.ConditionalSelect(
+            Vector256.GreaterThan(i, Vector256.Create(7)).AsSingle(),
+            Avx2.PermuteVar8x32(Vector256.Load(table + 8), i), Avx2.PermuteVar8x32(Vector256.Load(table), i)));
+    }
 }

@@ -33,6 +33,7 @@ public unsafe interface IFloatLane<T> : ILane<T> where T : struct, IFloatLane<T>
     /// <summary>Number of elements.</summary>
     static abstract int Count { get; }
     static abstract T Zero { get; }
+    static abstract T Broadcast(float value);
     static abstract T Load(float* source);
     static abstract void Store(T value, float* destination);
 
@@ -60,4 +61,21 @@ public unsafe interface IFloatLane<T> : ILane<T> where T : struct, IFloatLane<T>
     /// <summary>Sum of the elements, always in the same order.</summary>
     static abstract float Sum(T value);
     static abstract float MaxElement(T value);
+
+    // Elements as 32 bits, e.g. packed codes.
+
+    /// <summary>Zeros come in at the top.</summary>
+    static abstract T ShiftRight(T bits, int count);
+    static abstract T ShiftLeft(T bits, int count);
+    static abstract T And(T bits, uint mask);
+    static abstract T Or(T a, T b);
+
+    /// <summary>The number an int32 stands for.</summary>
+    static abstract T FromInt32(T bits);
+
+    /// <summary>table[i] for each int32 element i.</summary>
+    static abstract T Lookup(float* table, T indices);
+
+    /// <summary>table[i] for each int32 element i from 0 to 15: one permutation where the machine has it.</summary>
+    static abstract T Lookup16(float* table, T indices);
 }

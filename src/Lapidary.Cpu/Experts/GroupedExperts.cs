@@ -13,7 +13,7 @@ internal sealed class GroupedExperts(WorkerPool pool) : IExpertBackend
     public string Name => "grouped";
     public string Purpose => "tokens sorted by expert, two grouped GEMMs with the activation between, all threads";
 
-    public Support Supports(ExpertLayerSpec spec) => ExpertSupport.Floating(spec);
+    public Support Supports(ExpertLayerSpec spec) => ExpertSupport.AnyMatrix(spec);
 
     public IExpertLayer Create(ExpertLayerSpec spec, ExpertWeights weights, int maxTokens)
         => new GroupedExpertLayer(spec, weights, maxTokens, pool);
@@ -58,6 +58,7 @@ internal sealed unsafe class GroupedExpertLayer(ExpertLayerSpec spec, ExpertWeig
         sorted.Dispose();
         gate.Dispose();
         up.Dispose();
+        foreach (WeightMatrix matrix in (WeightMatrix[])[.. gates, .. ups, .. downs]) matrix.Dispose();
     }
 
     private static void Copy(float* from, float* to, int n) => new ReadOnlySpan<float>(from, n).CopyTo(new Span<float>(to, n));
@@ -67,7 +68,7 @@ internal sealed unsafe class GroupedExpertLayer(ExpertLayerSpec spec, ExpertWeig
     {
         public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
         {
-            (int from, int to) = Share.Of(layer.gate.Columns, worker, workers, grain: 4);
+            (int from, int to) = Share.Of(layer.gate.Columns, worker, workers, layer.gates[0].Grain);
             ReadOnlySpan<int> start = layer.groups.Start;
             for (int e = 0; e < start.Length - 1; e++)
             {
@@ -90,7 +91,7 @@ internal sealed unsafe class GroupedExpertLayer(ExpertLayerSpec spec, ExpertWeig
     {
         public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
         {
-            (int from, int to) = Share.Of(layer.sorted.Columns, worker, workers, grain: 4);
+            (int from, int to) = Share.Of(layer.sorted.Columns, worker, workers, layer.downs[0].Grain);
             ReadOnlySpan<int> start = layer.groups.Start;
             for (int e = 0; e < start.Length - 1; e++)
             {

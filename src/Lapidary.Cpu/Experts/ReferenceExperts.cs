@@ -1,26 +1,24 @@
-using Lapidary.Cpu.Gemm;
 using Lapidary.Experts;
 using Lapidary.Lora;
+using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Experts;
 
-/// <summary>Plain loops, one thread: for each token, for each chosen expert, one element after the other.</summary>
+/// <summary>Plain loops, one thread, on the weights as they are stored: for each token, for each chosen expert, one element after the other.</summary>
 internal sealed class ReferenceExperts : IExpertBackend
 {
     public string Name => "reference";
     public string Purpose => "plain loops, one thread, to check the others against";
 
-    public Support Supports(ExpertLayerSpec spec) => ExpertSupport.Floating(spec);
+    public Support Supports(ExpertLayerSpec spec) => ExpertSupport.AnyMatrix(spec);
 
     public IExpertLayer Create(ExpertLayerSpec spec, ExpertWeights weights, int maxTokens)
-        => new Layer(spec, [.. weights.Gate.Select(WeightMatrix.Load)], [.. weights.Up.Select(WeightMatrix.Load)],
-            [.. weights.Down.Select(WeightMatrix.Load)]);
+        => new Layer(spec, weights);
 
-    private sealed unsafe class Layer(ExpertLayerSpec spec, WeightMatrix[] gates, WeightMatrix[] ups, WeightMatrix[] downs)
-        : IExpertLayer
+    private sealed unsafe class Layer(ExpertLayerSpec spec, ExpertWeights experts) : IExpertLayer
     {
         private readonly CpuActivation activation = CpuActivation.Load(spec.Activation);
-        private readonly CpuBuffer row = new(DType.F32, 1, Math.Max(spec.HiddenSize, spec.IntermediateSize));
+        private readonly float[] row = new float[Math.Max(spec.HiddenSize, spec.IntermediateSize)];
         private readonly CpuBuffer gate = new(DType.F32, 1, spec.IntermediateSize);
         private readonly CpuBuffer up = new(DType.F32, 1, spec.IntermediateSize);
 
@@ -37,7 +35,6 @@ internal sealed class ReferenceExperts : IExpertBackend
 
         public void Dispose()
         {
-            row.Dispose();
             gate.Dispose();
             up.Dispose();
         }
@@ -46,18 +43,18 @@ internal sealed class ReferenceExperts : IExpertBackend
         {
             for (int i = 0; i < spec.IntermediateSize; i++)
             {
-                gate.Row(0)[i] = Dot(gates[expert], i, x);
-                up.Row(0)[i] = Dot(ups[expert], i, x);
+                gate.Row(0)[i] = Dot(experts.Gate[expert], i, x);
+                up.Row(0)[i] = Dot(experts.Up[expert], i, x);
             }
             activation.Combine(gate.Row(0), up.Row(0), gate.Row(0), spec.IntermediateSize);
-            for (int h = 0; h < spec.HiddenSize; h++) output[h] += factor * Dot(downs[expert], h, gate.Row(0));
+            for (int h = 0; h < spec.HiddenSize; h++) output[h] += factor * Dot(experts.Down[expert], h, gate.Row(0));
         }
 
-        private float Dot(WeightMatrix weights, int weightRow, float* x)
+        private float Dot(StoredMatrix weights, int weightRow, float* x)
         {
-            weights.CopyRow(weightRow, 1, row.Row(0));
+            weights.ReadRow(weightRow, row.AsSpan(0, weights.Columns));
             float sum = 0;
-            for (int i = 0; i < weights.Columns; i++) sum += row.Row(0)[i] * x[i];
+            for (int i = 0; i < weights.Columns; i++) sum += row[i] * x[i];
             return sum;
         }
     }

@@ -9,7 +9,7 @@ internal sealed class CpuLinear(WeightMatrix[] parts) : ILinear
 
     public void Dispose()
     {
-        // The weights belong to the checkpoint.
+        foreach (WeightMatrix part in Parts) part.Dispose();
     }
 }
 
@@ -19,10 +19,7 @@ internal sealed class CpuEmbedding(WeightMatrix table) : IEmbedding
     public int Rows => Table.Rows;
     public int Columns => Table.Columns;
 
-    public void Dispose()
-    {
-        // The table belongs to the checkpoint.
-    }
+    public void Dispose() => Table.Dispose();
 }
 
 /// <summary>output = x · weightᵀ, rows of the weights shared out among the workers.</summary>
@@ -31,7 +28,7 @@ internal readonly unsafe struct LinearJob(WeightMatrix weights, float* x, nint x
 {
     public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
     {
-        (int from, int to) = Share.Of(weights.Rows, worker, workers, grain: 4);
+        (int from, int to) = Share.Of(weights.Rows, worker, workers, weights.Grain);
         weights.Multiply(from, to, x, xStride, tokens, y, yStride);
     }
 }

@@ -4,18 +4,24 @@ using Lapidary.Quantization;
 namespace Lapidary.Cpu.Gemm;
 
 /// <summary>Dot products of weight rows with tokens, closed over the element type and the machine's vector width at load.</summary>
-internal abstract unsafe class WeightMatrix
+internal abstract unsafe class WeightMatrix : IDisposable
 {
     protected WeightMatrix(int rows, int columns) => (Rows, Columns) = (rows, columns);
 
     public int Rows { get; }
     public int Columns { get; }
 
+    /// <summary>Rows that are best multiplied together: shares of the work should begin at multiples of it.</summary>
+    public virtual int Grain => 4;
+
     /// <summary>y[t, o] = x[t] · w[o] for o in [from, to).</summary>
     public abstract void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride);
 
     /// <summary>output = w[row] * scale.</summary>
     public abstract void CopyRow(int row, float scale, float* output);
+
+    /// <summary>Frees what was packed; stored tensors belong to their checkpoint.</summary>
+    public abstract void Dispose();
 
     public static WeightMatrix Load(StoredMatrix matrix) => CpuFeatures.VectorBits switch
     {
@@ -24,13 +30,21 @@ internal abstract unsafe class WeightMatrix
         _ => Load<V4>(matrix),
     };
 
-    private static WeightMatrix Load<TLane>(StoredMatrix matrix) where TLane : struct, IFloatLane<TLane> => matrix switch
+    /// <summary>With a width of choice, for tests.</summary>
+    public static WeightMatrix Load<TLane>(StoredMatrix matrix) where TLane : struct, IFloatLane<TLane> => matrix switch
     {
         DenseMatrix { Tensor.DType: DType.F32 } dense => new Dense<TLane, Float32>(dense.Tensor),
         DenseMatrix { Tensor.DType: DType.BF16 } dense => new Dense<TLane, BFloat16>(dense.Tensor),
         DenseMatrix { Tensor.DType: DType.F16 } dense => new Dense<TLane, Float16>(dense.Tensor),
-        _ => throw new BackendException($"matrix \"{matrix.Name}\" is {matrix.Format}; the CPU multiplies F32, F16 and BF16 weights"),
+        QuantizedMatrix quantized => CodeDecoder.Accept(quantized.Code, new PanelLoader<TLane>(quantized)),
+        _ => throw new BackendException($"matrix \"{matrix.Name}\" is {matrix.Format}; the CPU multiplies F32, F16, BF16 and coded weights"),
     };
+
+    private sealed class PanelLoader<TLane>(QuantizedMatrix matrix) : ICodeVisitor<WeightMatrix> where TLane : struct, IFloatLane<TLane>
+    {
+        public WeightMatrix Visit<TBits, TDecoder>(TDecoder decoder) where TBits : struct, IBitWidth where TDecoder : struct, ICodeDecoder
+            => new PanelMatrix<TLane, TBits, TDecoder>(matrix, decoder);
+    }
 
     /// <param name="tensor">Kept so that the mapped file stays open.</param>
     private sealed class Dense<TLane, TWeight>(StoredTensor tensor)
@@ -47,6 +61,11 @@ internal abstract unsafe class WeightMatrix
         {
             TWeight* source = Weights + (nint)row * Columns;
             for (int i = 0; i < Columns; i++) output[i] = TWeight.ToSingle(source[i]) * scale;
+        }
+
+        public override void Dispose()
+        {
+            // The elements are where the checkpoint has them.
         }
     }
 }
