@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using Lapidary.Cli.Commands;
 using Lapidary.Verification;
@@ -12,4 +13,5 @@ namespace Lapidary.Cli;
 [JsonSerializable(typeof(RunResult))]
 [JsonSerializable(typeof(ModelFacts))]
 [JsonSerializable(typeof(Dictionary<string, string>))]
+[JsonSerializable(typeof(Dictionary<string, JsonElement>))]
 internal sealed partial class CliJson : JsonSerializerContext;

@@ -8,6 +8,7 @@ RootCommand root = new("Lapidary runs mixture-of-experts language models from Hu
 {
     RunCommand.Create(),
     ChatCommand.Create(),
+    ServeCommand.Create(),
     InspectCommand.Create(),
     DoctorCommand.Create(),
     ParityCommand.Create(),

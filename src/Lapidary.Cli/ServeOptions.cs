@@ -1,0 +1,46 @@
+using System.CommandLine;
+
+namespace Lapidary.Cli;
+
+/// <summary>Options of <c>lapidary serve</c>; names are vLLM's where it has them.</summary>
+internal sealed class ServeOptions
+{
+    public Option<string?> Model { get; } = new("--model", "-m") { Description = "Model folder; the embedded model by default." };
+    public Option<string[]> ServedModelName { get; } = new("--served-model-name") { Description = "Name in the API; several may be given, the first is shown. The folder's name by default." };
+    public Option<string?> Host { get; } = new("--host") { Description = "Address to listen on; 127.0.0.1 by default, 0.0.0.0 for all." };
+    public Option<int?> Port { get; } = new("--port") { Description = "Port to listen on; 8000 by default, 0 for any free one." };
+    public Option<string[]> ApiKey { get; } = new("--api-key") { Description = "Let in only requests with this key; several may be given. Better set as LAPIDARY_API_KEY: command lines are visible to all." };
+    public Option<string?> SslCertfile { get; } = new("--ssl-certfile") { Description = "PEM certificate chain: serve HTTPS." };
+    public Option<string?> SslKeyfile { get; } = new("--ssl-keyfile") { Description = "PEM private key, where the certificate's file does not hold it." };
+    public Option<string[]> CorsOrigin { get; } = new("--cors-origin") { Description = "Web origin that may call from a browser; several may be given, \"*\" for all. None by default." };
+    public Option<int?> MaxModelLen { get; } = new("--max-model-len") { Description = "Most tokens of prompt and output together." };
+    public Option<int?> Threads { get; } = new("--threads") { Description = "Worker threads; one per processor by default." };
+    public Option<string?> ExpertBackend { get; } = new("--expert-backend") { Description = "Force an expert backend (see inspect)." };
+    public Option<int?> MaxConcurrentRequests { get; } = new("--max-concurrent-requests") { Description = "Most requests at a time, running and waiting; 1024 by default. More are answered 503." };
+    public Option<int?> RateLimit { get; } = new("--rate-limit") { Description = "Most requests a minute of each API key (without keys: of each address). More are answered 429." };
+    public Option<int?> MaxBodyBytes { get; } = new("--max-body-bytes") { Description = "Largest request body; 33554432 by default." };
+    public Option<double?> RequestTimeout { get; } = new("--request-timeout") { Description = "Most seconds from arrival to the last token; none by default." };
+    public Option<double?> QueueTimeout { get; } = new("--queue-timeout") { Description = "Most seconds in the queue; none by default." };
+    public Option<double?> WriteTimeout { get; } = new("--write-timeout") { Description = "Most seconds that one write waits for a client that does not read; 30 by default." };
+    public Option<double?> ShutdownTimeout { get; } = new("--shutdown-timeout") { Description = "Most seconds that running requests go on after SIGTERM; 30 by default." };
+    public Option<string?> LogFormat { get; } = new("--log-format") { Description = "text or json; text by default. Logs go to standard error." };
+    public Option<string?> LogLevel { get; } = new("--log-level") { Description = "debug, information, warning, error or none; information by default." };
+    public Option<string?> Config { get; } = new("--config") { Description = "JSON file of settings, e.g. {\"port\": 8080}; the command line and the environment win over it." };
+
+    public ServeOptions()
+    {
+        LogFormat.AcceptOnlyFromAmong("text", "json");
+        LogLevel.AcceptOnlyFromAmong("debug", "information", "warning", "error", "none");
+    }
+
+    public void AddTo(Command command)
+    {
+        foreach (Option option in (Option[])[Model, ServedModelName, Host, Port, ApiKey, SslCertfile, SslKeyfile, CorsOrigin, MaxModelLen, Threads, ExpertBackend,
+            MaxConcurrentRequests, RateLimit, MaxBodyBytes, RequestTimeout, QueueTimeout, WriteTimeout, ShutdownTimeout, LogFormat, LogLevel, Config])
+            command.Options.Add(option);
+    }
+
+    /// <exception cref="ConfigException">The file or the environment cannot be used.</exception>
+    public Settings Read(ParseResult parsed)
+        => Settings.Of(parsed, parsed.GetValue(Config) ?? (Environment.GetEnvironmentVariable("LAPIDARY_CONFIG") is { Length: > 0 } file ? file : null));
+}

@@ -1,0 +1,40 @@
+using Lapidary.Server.Operations;
+
+namespace Lapidary.Server.Errors;
+
+/// <summary>No error leaves without a body: exceptions and bare statuses become <see cref="ErrorBody"/>.</summary>
+internal sealed partial class ErrorMiddleware(RequestDelegate next, ILogger<ErrorMiddleware> log)
+{
+    public async Task InvokeAsync(HttpContext context)
+    {
+        try
+        {
+            await next(context);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            Disconnected(RequestId.Of(context));
+            return;
+        }
+        catch (Exception exception)
+        {
+            ApiException error = ApiException.From(exception);
+            if (error.Status >= StatusCodes.Status500InternalServerError && exception is not ApiException) Failed(RequestId.Of(context), exception);
+            if (context.Response.HasStarted)
+            {
+                context.Abort(); // half a body: closing the connection is the only way left to say so
+                return;
+            }
+            await ErrorResponse.WriteAsync(context, error);
+            return;
+        }
+        if (context.Response is { StatusCode: >= StatusCodes.Status400BadRequest, HasStarted: false })
+            await ErrorResponse.WriteAsync(context, ApiException.OfStatus(context, context.Response.StatusCode));
+    }
+
+    [LoggerMessage(LogLevel.Information, "request {RequestId}: the client left")]
+    private partial void Disconnected(string requestId);
+
+    [LoggerMessage(LogLevel.Error, "request {RequestId} failed")]
+    private partial void Failed(string requestId, Exception exception);
+}

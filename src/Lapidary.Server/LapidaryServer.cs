@@ -1,0 +1,125 @@
+using System.Security.Authentication;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Lapidary.Server.Errors;
+using Lapidary.Server.Operations;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging.Console;
+
+namespace Lapidary.Server;
+
+/// <summary>
+/// The HTTP API. It listens from the start, so that probes see it alive while the model loads; <see cref="Serve"/> makes it ready.
+/// </summary>
+public sealed class LapidaryServer : IAsyncDisposable
+{
+    private readonly WebApplication app;
+    private readonly ModelSlot slot;
+    private readonly Admission admission;
+    private readonly ServerOptions options;
+
+    private LapidaryServer(WebApplication app, ModelSlot slot, Admission admission, ServerOptions options)
+        => (this.app, this.slot, this.admission, this.options) = (app, slot, admission, options);
+
+    /// <summary>Where it listens; the port is the real one where 0 was asked for.</summary>
+    public Uri Address => new(app.Urls.Single());
+
+    /// <summary>Listens; until a model is given, all that needs one is answered with 503.</summary>
+    /// <exception cref="ConfigException">The address cannot be listened on, or the certificate cannot be used.</exception>
+    public static async Task<LapidaryServer> StartAsync(ServerOptions options)
+    {
+        ModelSlot slot = new();
+        Admission admission = new(options.MaxConcurrentRequests);
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddRoutingCore();
+        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        AddLogging(builder.Logging, options);
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Listen(kestrel, options));
+
+        WebApplication app = builder.Build();
+        app.Use(RequestId.Assign);
+        app.UseMiddleware<AccessLog>();
+        app.UseMiddleware<ErrorMiddleware>();
+        app.UseMiddleware<ApiKeys>(options);
+        Routes.Map(app, slot, options);
+        try
+        {
+            await app.StartAsync();
+        }
+        catch (IOException exception)
+        {
+            await app.DisposeAsync();
+            throw new ConfigException($"{options.Host}:{options.Port} cannot be listened on ({exception.Message}); choose another --host or --port", exception);
+        }
+        return new LapidaryServer(app, slot, admission, options);
+    }
+
+    /// <summary>Ready from now on.</summary>
+    /// <param name="model">Still disposed by the caller, after the server.</param>
+    public void Serve(ServedModel model) => slot.Set(model);
+
+    /// <summary>
+    /// Takes no new requests and lets the running ones end, within <see cref="ServerOptions.ShutdownTimeout"/>; what runs
+    /// still then, or when <paramref name="hurry"/> is requested, is cut off.
+    /// </summary>
+    public async Task StopAsync(CancellationToken hurry = default)
+    {
+        await admission.DrainAsync(options.ShutdownTimeout, hurry);
+        await app.StopAsync(CancellationToken.None);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await app.DisposeAsync();
+        admission.Dispose();
+    }
+
+    private static void AddLogging(ILoggingBuilder logging, ServerOptions options)
+    {
+        logging.SetMinimumLevel(options.LogLevel);
+        logging.AddFilter("Microsoft", LogLevel.Warning);
+        if (options.LogFormat == LogFormat.Json)
+            logging.AddJsonConsole(json => (json.TimestampFormat, json.UseUtcTimestamp, json.IncludeScopes) = ("yyyy-MM-ddTHH:mm:ss.fffZ", true, false));
+        else
+            logging.AddSimpleConsole(text => (text.TimestampFormat, text.UseUtcTimestamp, text.SingleLine) = ("HH:mm:ss.fff ", true, true));
+        logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+    }
+
+    private static void Listen(KestrelServerOptions kestrel, ServerOptions options)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.Limits.MaxRequestBodySize = options.MaxBodyBytes;
+        // Slow readers are cut off by a time limit on each write: a rate over a stream of small events would say nothing.
+        kestrel.Limits.MinResponseDataRate = null;
+        X509Certificate2? certificate = Certificate(options);
+        void Configure(ListenOptions listen)
+        {
+            if (certificate is not null) listen.UseHttps(certificate, https => https.SslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13);
+        }
+        if (options.Host == "localhost" && options.Port > 0) kestrel.ListenLocalhost(options.Port, Configure);
+        else if (options.Host is "*" or "0.0.0.0" or "::") kestrel.ListenAnyIP(options.Port, Configure);
+        else if (System.Net.IPAddress.TryParse(options.Host == "localhost" ? "127.0.0.1" : options.Host, out System.Net.IPAddress? address)) kestrel.Listen(address, options.Port, Configure);
+        else throw new ConfigException($"--host is {MessageText.Quote(options.Host)}, expected an IP address, localhost, or 0.0.0.0 for all");
+    }
+
+    private static X509Certificate2? Certificate(ServerOptions options)
+    {
+        if (options.TlsCertificateFile is not { } file) return null;
+        try
+        {
+            return X509Certificate2.CreateFromPemFile(file, options.TlsKeyFile);
+        }
+        catch (Exception exception) when (exception is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigException($"the certificate {file} cannot be used with the key {options.TlsKeyFile ?? file}: {exception.Message}", exception);
+        }
+    }
+
+    /// <summary>Signals are the composition root's to handle.</summary>
+    private sealed class NoLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

@@ -1,0 +1,10 @@
+namespace Lapidary.Server.Operations;
+
+/// <summary>GET /health and GET /ready, when the answer is yes.</summary>
+internal sealed record ServerStatus(string Status);
+
+/// <summary>GET /version.</summary>
+internal sealed record ServerVersion(string Version)
+{
+    public static ServerVersion Current { get; } = new(typeof(ServerVersion).Assembly.GetName().Version!.ToString(3));
+}

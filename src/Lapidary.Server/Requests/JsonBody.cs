@@ -1,0 +1,84 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Text.Json;
+using System.Text.Unicode;
+using Lapidary.Server.Errors;
+
+namespace Lapidary.Server.Requests;
+
+/// <summary>
+/// The body of a request as a JSON object, or an error that says what is wrong with it. Refused: other media types and
+/// encodings, too many bytes, invalid UTF-8, anything but strict JSON, nesting beyond <see cref="MaxDepth"/>, names that
+/// occur twice in one object.
+/// </summary>
+internal static class JsonBody
+{
+    public const int MaxDepth = 128;
+
+    private static readonly JsonDocumentOptions Strict = new() { MaxDepth = MaxDepth, AllowDuplicateProperties = false };
+
+    /// <returns>Its root is an object. The caller disposes it.</returns>
+    public static async Task<JsonDocument> ReadAsync(HttpContext context)
+    {
+        RequireJson(context.Request);
+        byte[] body = await ReadBytes(context);
+        ReadOnlyMemory<byte> utf8 = body.AsSpan().StartsWith("\ufeff"u8) ? body.AsMemory(3) : body;
+        if (utf8.IsEmpty) throw Malformed("the request body is empty, expected a JSON object");
+        if (!Utf8.IsValid(utf8.Span)) throw Malformed("the request body is not valid UTF-8");
+        JsonDocument document = Parse(utf8);
+        if (document.RootElement.ValueKind == JsonValueKind.Object) return document;
+        using (document) throw Malformed($"the request body is {JsonKind.Of(document.RootElement)}, expected a JSON object");
+    }
+
+    private static JsonDocument Parse(ReadOnlyMemory<byte> utf8)
+    {
+        try
+        {
+            return JsonDocument.Parse(utf8, Strict);
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException) // the latter: half a surrogate pair in a name
+        {
+            throw Malformed($"the request body is not valid JSON: {MessageText.OneLine(exception.Message)}");
+        }
+    }
+
+    private static void RequireJson(HttpRequest request)
+    {
+        string given = request.ContentType ?? "";
+        string[] parts = [.. given.Split(';').Select(part => part.Trim().ToLowerInvariant())];
+        bool utf8 = parts.Skip(1).All(part => !part.StartsWith("charset=", StringComparison.Ordinal) || part["charset=".Length..].Trim('"') is "utf-8" or "utf8");
+        if (parts[0] != "application/json" || !utf8)
+            throw Unsupported(given.Length == 0 ? "the request has no Content-Type, expected application/json" : $"the Content-Type is {MessageText.Quote(given)}, expected application/json in UTF-8");
+        if (request.Headers.ContentEncoding.ToString() is { Length: > 0 } encoding && encoding != "identity")
+            throw Unsupported($"the Content-Encoding is {MessageText.Quote(encoding)}, expected none");
+    }
+
+    private static async Task<byte[]> ReadBytes(HttpContext context)
+    {
+        PipeReader reader = context.Request.BodyReader;
+        while (true)
+        {
+            ReadResult read = await reader.ReadAsync(context.RequestAborted);
+            if (read.IsCompleted) return read.Buffer.ToArray();
+            reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+        }
+    }
+
+    private static ApiException Malformed(string message) => new(StatusCodes.Status400BadRequest, message) { Code = "invalid_json" };
+
+    private static ApiException Unsupported(string message) => new(StatusCodes.Status415UnsupportedMediaType, message) { Code = "unsupported_media_type" };
+}
+
+/// <summary>Names of JSON types, for messages.</summary>
+internal static class JsonKind
+{
+    public static string Of(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Object => "an object",
+        JsonValueKind.Array => "an array",
+        JsonValueKind.String => "a string",
+        JsonValueKind.Number => "a number",
+        JsonValueKind.True or JsonValueKind.False => "a boolean",
+        _ => "null",
+    };
+}

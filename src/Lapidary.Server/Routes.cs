@@ -1,0 +1,29 @@
+using Lapidary.Server.Errors;
+using Lapidary.Server.OpenAi;
+using Lapidary.Server.Operations;
+
+namespace Lapidary.Server;
+
+/// <summary>Every route of the server.</summary>
+internal static class Routes
+{
+    public static void Map(WebApplication app, ModelSlot slot, ServerOptions options)
+    {
+        Get(app, "/health", context => context.Response.WriteJsonAsync(new ServerStatus("ok"), ServerJson.Default.ServerStatus)).WithMetadata(new OpenToAll(), new Probe());
+        Get(app, "/ready", context =>
+        {
+            _ = slot.Model;
+            return context.Response.WriteJsonAsync(new ServerStatus("ready"), ServerJson.Default.ServerStatus);
+        }).WithMetadata(new Probe());
+        Get(app, "/version", context => context.Response.WriteJsonAsync(ServerVersion.Current, ServerJson.Default.ServerVersion));
+        Get(app, "/v1/models", context => context.Response.WriteJsonAsync(new ModelList([.. slot.Model.Cards()]), ServerJson.Default.ModelList));
+        Get(app, "/v1/models/{**id}", context =>
+        {
+            string id = (string)context.Request.RouteValues["id"]!;
+            ModelCard card = slot.Model.Cards().FirstOrDefault(c => c.Id == id) ?? throw ApiException.ModelNotFound(id);
+            return context.Response.WriteJsonAsync(card, ServerJson.Default.ModelCard);
+        });
+    }
+
+    private static IEndpointConventionBuilder Get(WebApplication app, string path, RequestDelegate answer) => app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], answer);
+}
