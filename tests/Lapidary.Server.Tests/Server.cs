@@ -1,0 +1,46 @@
+using Lapidary.Cpu;
+using Lapidary.Models;
+using Microsoft.Extensions.Logging;
+
+[assembly: AssemblyFixture(typeof(Lapidary.Server.Tests.Server))]
+
+namespace Lapidary.Server.Tests;
+
+/// <summary>A server on a free port of this machine with the embedded model, and a client of it.</summary>
+public sealed class Server : IAsyncLifetime
+{
+    private readonly CpuKernels kernels = new(1);
+    private readonly Func<ServerOptions, ServerOptions> configure;
+    private LanguageModel? model;
+    private LapidaryServer? http;
+
+    public Server() : this(options => options) { }
+
+    internal Server(Func<ServerOptions, ServerOptions> configure) => this.configure = configure;
+
+    public const string ModelName = "gemma4-tiny";
+
+    public HttpClient Client { get; private set; } = new();
+
+    internal LapidaryServer Http => http!;
+
+    public async ValueTask InitializeAsync()
+    {
+        http = await LapidaryServer.StartAsync(configure(new ServerOptions { Port = 0, ServedModelNames = [ModelName, "alias"], LogLevel = LogLevel.None }));
+        Client = new HttpClient { BaseAddress = http.Address };
+        model = LanguageModel.Open(DefaultModel.Locate(), kernels, new LanguageModelOptions());
+        http.Serve(new ServedModel(model, [ModelName, "alias"]));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        if (http is not null)
+        {
+            await http.StopAsync();
+            await http.DisposeAsync();
+        }
+        model?.Dispose();
+        kernels.Dispose();
+    }
+}
