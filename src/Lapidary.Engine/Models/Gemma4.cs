@@ -25,6 +25,7 @@ public sealed class Gemma4 : IDisposable
         Config = config;
         Experts = experts;
         MaxStepTokens = options.MaxStepTokens;
+        MaxLogitRows = options.MaxLogitRows;
         scratch = new Gemma4Scratch(kernels, config, options.MaxStepTokens, options.MaxLogitRows);
         activation = kernels.LoadActivation(config.HiddenActivation);
         slidingFrequencies = Frequencies(config.SlidingRope, config.Layers.FirstOrDefault(l => !l.IsFull));
@@ -38,6 +39,9 @@ public sealed class Gemma4 : IDisposable
 
     /// <summary>Most tokens of one step.</summary>
     public int MaxStepTokens { get; }
+
+    /// <summary>Most rows of one step that get logits.</summary>
+    public int MaxLogitRows { get; }
 
     /// <summary>Which expert backend serves the model and why; null without experts.</summary>
     public ExpertSelection? Experts { get; }

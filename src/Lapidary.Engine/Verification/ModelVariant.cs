@@ -1,0 +1,62 @@
+namespace Lapidary.Verification;
+
+/// <summary>One setting that a configuration can differ in.</summary>
+/// <param name="Name">Left of the equals sign.</param> <param name="Description">For people, in a few words.</param>
+/// <param name="Apply">Takes the value in.</param>
+public sealed record VariantSetting(string Name, string Description, Func<ModelVariant, string, ModelVariant> Apply);
+
+/// <summary>A configuration of a model, given as settings NAME=VALUE; what is not given is as the model has it.</summary>
+public sealed record ModelVariant
+{
+    /// <summary>Every setting there is; help texts and errors list these.</summary>
+    public static IReadOnlyList<VariantSetting> Settings { get; } =
+    [
+        new("activation", "compute with this activation, e.g. gelu for the erf form", (v, value) => v with { Activation = Lapidary.Activation.FromHuggingFace(value) }),
+        new("backend", "force this expert backend (see inspect)", (v, value) => v with { ExpertBackend = value }),
+        new("model", "another checkpoint of the same model, e.g. a quantised one", (v, value) => v with { Folder = value }),
+        new("device", "where to compute", (v, value) => v with { Device = value }),
+        new("threads", "worker threads", (v, value) => v with { Threads = ThreadCount(value) }),
+    ];
+
+    /// <summary>Activation in place of the model's own.</summary>
+    public Activation? Activation { get; private init; }
+
+    /// <summary>Expert backend to force.</summary>
+    public string? ExpertBackend { get; private init; }
+
+    /// <summary>Folder of another checkpoint.</summary>
+    public string? Folder { get; private init; }
+
+    public string? Device { get; private init; }
+
+    public int? Threads { get; private init; }
+
+    private IReadOnlyList<string> Given { get; init; } = [];
+
+    /// <param name="settings">NAME=VALUE each; a later one of the same name is an error.</param>
+    /// <exception cref="LapidaryException">Not of that form, an unknown name or value; the message lists the known ones.</exception>
+    public static ModelVariant Parse(IEnumerable<string> settings)
+    {
+        ModelVariant variant = new();
+        HashSet<string> seen = [];
+        foreach (string text in settings)
+        {
+            string[] parts = text.Split('=', 2);
+            if (parts.Length < 2 || parts[1].Length == 0)
+                throw new RequestException($"{MessageText.Quote(text)} is not NAME=VALUE; known names: {Names}");
+            VariantSetting setting = Settings.FirstOrDefault(s => s.Name == parts[0])
+                ?? throw new RequestException($"unknown setting {MessageText.Quote(parts[0])} in {MessageText.Quote(text)}; known names: {Names}");
+            if (!seen.Add(setting.Name)) throw new RequestException($"{setting.Name} is given twice; a configuration has one");
+            variant = setting.Apply(variant, parts[1]) with { Given = [.. variant.Given, text] };
+        }
+        return variant;
+    }
+
+    public override string ToString() => Given.Count == 0 ? "as published" : string.Join(", ", Given);
+
+    private static string Names => string.Join(", ", Settings.Select(s => s.Name));
+
+    private static int ThreadCount(string value) => int.TryParse(value, out int threads) && threads is >= 1 and <= 1024
+        ? threads
+        : throw new RequestException($"threads={value}: expected 1 to 1024");
+}
