@@ -13,6 +13,7 @@ public abstract class ForwardingKernels(IKernels inner) : IKernels
     public virtual IReadOnlyList<IExpertBackend> ExpertBackends => Inner.ExpertBackends;
     public virtual IBuffer Allocate(DType dtype, int rows, int columns) => Inner.Allocate(dtype, rows, columns);
     public virtual void Write(IBuffer destination, ReadOnlySpan<int> source) => Inner.Write(destination, source);
+    public virtual void Write(IBuffer destination, ReadOnlySpan<float> source) => Inner.Write(destination, source);
     public virtual void Read(IBuffer source, Span<float> destination) => Inner.Read(source, destination);
     public virtual void Read(IBuffer source, Span<int> destination) => Inner.Read(source, destination);
     public virtual ILinear LoadLinear(params ReadOnlySpan<StoredMatrix> weights) => Inner.LoadLinear(weights);

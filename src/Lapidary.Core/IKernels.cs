@@ -25,6 +25,9 @@ public interface IKernels : IDisposable
     /// <summary>Copies host values into the first rows; the length fixes Rows.</summary>
     void Write(IBuffer destination, ReadOnlySpan<int> source);
 
+    /// <inheritdoc cref="Write(IBuffer, ReadOnlySpan{int})"/>
+    void Write(IBuffer destination, ReadOnlySpan<float> source);
+
     /// <summary>Copies the rows in use to the host; the lengths must agree.</summary>
     void Read(IBuffer source, Span<float> destination);
 

@@ -35,6 +35,13 @@ public sealed unsafe class CpuKernels : IKernels
         source.CopyTo(new Span<int>(buffer.Address, buffer.Rows * buffer.Columns));
     }
 
+    public void Write(IBuffer destination, ReadOnlySpan<float> source)
+    {
+        CpuBuffer buffer = (CpuBuffer)destination;
+        buffer.Rows = source.Length / buffer.Columns;
+        source.CopyTo(new Span<float>(buffer.Address, buffer.Rows * buffer.Columns));
+    }
+
     public void Read(IBuffer source, Span<float> destination)
     {
         CpuBuffer buffer = (CpuBuffer)source;

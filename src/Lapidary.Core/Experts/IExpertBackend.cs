@@ -5,13 +5,17 @@ using Lapidary.Quantization;
 namespace Lapidary.Experts;
 
 /// <summary>What an expert backend must serve. The activation is a definition, not a name: backends never list activations.</summary>
+/// <param name="Form">Gated experts have an up projection; non-gated ones apply the activation to the only one they have.</param>
 /// <param name="HasLora">Whether adapters may update the experts while the model is open.</param>
 public sealed record ExpertLayerSpec(
-    int NumExperts, int TopK, int HiddenSize, int IntermediateSize, Activation Activation, WeightFormat Weights, bool HasLora);
+    int NumExperts, int TopK, int HiddenSize, int IntermediateSize, Activation Activation, ActivationForm Form, WeightFormat Weights,
+    bool HasLora);
 
 /// <summary>Weights of all experts of one layer: per expert gate [i, h], up [i, h], down [h, i].</summary>
+/// <param name="Gate">What the activation is applied to.</param>
+/// <param name="Up">Null for non-gated experts.</param>
 public sealed record ExpertWeights(
-    IReadOnlyList<StoredMatrix> Gate, IReadOnlyList<StoredMatrix> Up, IReadOnlyList<StoredMatrix> Down)
+    IReadOnlyList<StoredMatrix> Gate, IReadOnlyList<StoredMatrix>? Up, IReadOnlyList<StoredMatrix> Down)
 {
     /// <summary>From the fused layout of HuggingFace: gate_up [e, 2i, h] with the gate's rows first, down [e, h, i].</summary>
     public static ExpertWeights FromFused(StoredTensor gateUp, StoredTensor down)
@@ -48,6 +52,9 @@ public interface IExpertBackend
     /// <summary>Why this algorithm exists, in a few words, for people.</summary>
     string Purpose { get; }
 
+    /// <summary>What hidden states are rounded to before they meet weights: F32 (not at all), BF16 or I8 (by group). Sums are float32.</summary>
+    DType HiddenStates { get; }
+
     Support Supports(ExpertLayerSpec spec);
 
     /// <summary>Closes the activation and lays out the weights, once, at load.</summary>
@@ -58,7 +65,7 @@ public interface IExpertBackend
 /// <summary>The routed experts of one layer.</summary>
 public interface IExpertLayer : IDisposable
 {
-    /// <summary>output[t] = Σ over the k chosen experts of weight · down(combine(gate(x), up(x))).</summary>
+    /// <summary>output[t] = Σ over the k chosen experts of weight · down(combine(gate(x), up(x))), or down(apply(gate(x))).</summary>
     /// <param name="x">[t, h]</param> <param name="ids">[t, k] int32</param> <param name="weights">[t, k]</param>
     /// <param name="adapters">Updates of gate and up before the activation, of down before the weight; null for none.</param>
     /// <param name="output">[t, h]; not <paramref name="x"/>.</param>

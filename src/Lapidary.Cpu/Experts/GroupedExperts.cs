@@ -13,6 +13,8 @@ internal sealed class GroupedExperts(WorkerPool pool) : IExpertBackend
     public string Name => "grouped";
     public string Purpose => "tokens sorted by expert, two grouped GEMMs with the activation between, all threads";
 
+    public DType HiddenStates => DType.F32;
+
     public Support Supports(ExpertLayerSpec spec) => ExpertSupport.AnyMatrix(spec);
 
     public IExpertLayer Create(ExpertLayerSpec spec, ExpertWeights weights, int maxTokens)
@@ -23,7 +25,7 @@ internal sealed unsafe class GroupedExpertLayer(ExpertLayerSpec spec, ExpertWeig
     : IExpertLayer
 {
     private readonly WeightMatrix[] gates = [.. weights.Gate.Select(WeightMatrix.Load)];
-    private readonly WeightMatrix[] ups = [.. weights.Up.Select(WeightMatrix.Load)];
+    private readonly WeightMatrix[]? ups = weights.Up?.Select(WeightMatrix.Load).ToArray();
     private readonly WeightMatrix[] downs = [.. weights.Down.Select(WeightMatrix.Load)];
     private readonly CpuActivation activation = CpuActivation.Load(spec.Activation);
     private readonly TokenGroups groups = new(spec.NumExperts, spec.TopK, maxTokens);
@@ -58,7 +60,7 @@ internal sealed unsafe class GroupedExpertLayer(ExpertLayerSpec spec, ExpertWeig
         sorted.Dispose();
         gate.Dispose();
         up.Dispose();
-        foreach (WeightMatrix matrix in (WeightMatrix[])[.. gates, .. ups, .. downs]) matrix.Dispose();
+        foreach (WeightMatrix matrix in (WeightMatrix[])[.. gates, .. ups ?? [], .. downs]) matrix.Dispose();
     }
 
     private static void Copy(float* from, float* to, int n) => new ReadOnlySpan<float>(from, n).CopyTo(new Span<float>(to, n));
@@ -76,11 +78,12 @@ internal sealed unsafe class GroupedExpertLayer(ExpertLayerSpec spec, ExpertWeig
                 if (tokens == 0) continue;
                 float* x = layer.sorted.Row(row), g = layer.gate.Row(row), u = layer.up.Row(row);
                 layer.gates[e].Multiply(from, to, x, layer.sorted.Stride, tokens, g, layer.gate.Stride);
-                layer.ups[e].Multiply(from, to, x, layer.sorted.Stride, tokens, u, layer.up.Stride);
+                layer.ups?[e].Multiply(from, to, x, layer.sorted.Stride, tokens, u, layer.up.Stride);
                 for (int t = 0; t < tokens; t++)
                 {
                     float* gateRow = g + (nint)t * layer.gate.Stride + from, upRow = u + (nint)t * layer.up.Stride + from;
-                    layer.activation.Combine(gateRow, upRow, gateRow, to - from);
+                    if (layer.ups is null) layer.activation.Apply(gateRow, gateRow, to - from);
+                    else layer.activation.Combine(gateRow, upRow, gateRow, to - from);
                 }
             }
         }

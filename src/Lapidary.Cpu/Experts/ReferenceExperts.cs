@@ -10,6 +10,8 @@ internal sealed class ReferenceExperts : IExpertBackend
     public string Name => "reference";
     public string Purpose => "plain loops, one thread, to check the others against";
 
+    public DType HiddenStates => DType.F32;
+
     public Support Supports(ExpertLayerSpec spec) => ExpertSupport.AnyMatrix(spec);
 
     public IExpertLayer Create(ExpertLayerSpec spec, ExpertWeights weights, int maxTokens)
@@ -44,9 +46,10 @@ internal sealed class ReferenceExperts : IExpertBackend
             for (int i = 0; i < spec.IntermediateSize; i++)
             {
                 gate.Row(0)[i] = Dot(experts.Gate[expert], i, x);
-                up.Row(0)[i] = Dot(experts.Up[expert], i, x);
+                if (experts.Up is not null) up.Row(0)[i] = Dot(experts.Up[expert], i, x);
             }
-            activation.Combine(gate.Row(0), up.Row(0), gate.Row(0), spec.IntermediateSize);
+            if (experts.Up is null) activation.Apply(gate.Row(0), gate.Row(0), spec.IntermediateSize);
+            else activation.Combine(gate.Row(0), up.Row(0), gate.Row(0), spec.IntermediateSize);
             for (int h = 0; h < spec.HiddenSize; h++) output[h] += factor * Dot(experts.Down[expert], h, gate.Row(0));
         }
 

@@ -64,7 +64,8 @@ public sealed class Gemma4 : IDisposable
     /// <summary>What an expert backend has to serve; null when the model has no experts.</summary>
     public static ExpertLayerSpec? ExpertSpec(Gemma4Config config, WeightFormat weights) => config.Experts is { } experts
         ? new ExpertLayerSpec(
-            experts.NumExperts, experts.TopKExperts, config.HiddenSize, experts.MoeIntermediateSize, config.HiddenActivation, weights, HasLora: false)
+            experts.NumExperts, experts.TopKExperts, config.HiddenSize, experts.MoeIntermediateSize, config.HiddenActivation,
+            ActivationForm.Gated, weights, HasLora: false)
         : null;
 
     /// <summary>Computes one step and advances its sequences.</summary>

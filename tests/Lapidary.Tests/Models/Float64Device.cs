@@ -24,6 +24,13 @@ internal sealed class Float64Device : IKernels
         for (int i = 0; i < source.Length; i++) d[i / d.Columns, i % d.Columns] = source[i];
     }
 
+    public void Write(IBuffer destination, ReadOnlySpan<float> source)
+    {
+        Handle d = (Handle)destination;
+        d.Rows = source.Length / d.Columns;
+        for (int i = 0; i < source.Length; i++) d[i / d.Columns, i % d.Columns] = source[i];
+    }
+
     public void Read(IBuffer source, Span<float> destination)
     {
         Handle s = (Handle)source;
@@ -259,6 +266,7 @@ internal sealed class Float64Device : IKernels
     {
         public string Name => "float64";
         public string Purpose => "test";
+        public DType HiddenStates => DType.F64;
         public Support Supports(ExpertLayerSpec spec) => Support.Yes;
         public IExpertLayer Create(ExpertLayerSpec spec, ExpertWeights weights, int maxTokens) => new ExpertLoop(spec, weights);
     }
@@ -266,7 +274,7 @@ internal sealed class Float64Device : IKernels
     private sealed class ExpertLoop(ExpertLayerSpec spec, ExpertWeights weights) : IExpertLayer
     {
         private readonly GatedFormula activation = new(spec.Activation);
-        private readonly double[][][] gate = [.. weights.Gate.Select(Matrix)], up = [.. weights.Up.Select(Matrix)], down = [.. weights.Down.Select(Matrix)];
+        private readonly double[][][] gate = [.. weights.Gate.Select(Matrix)], up = [.. weights.Up!.Select(Matrix)], down = [.. weights.Down.Select(Matrix)];
 
         public void Forward(IBuffer x, IBuffer ids, IBuffer weights, ExpertLoraBatch? adapters, IBuffer output)
         {
