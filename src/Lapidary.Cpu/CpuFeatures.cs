@@ -11,6 +11,14 @@ public static class CpuFeatures
     /// <summary>Vector width of the kernels. A JIT constant: the other branches vanish.</summary>
     public static int VectorBits => Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128;
 
+    /// <summary>Dot products of 8-bit integers, 512 bits wide, which .NET has no intrinsic for: kernels assembled at run time use them.</summary>
+    public static bool HasAvx512Vnni { get; } = Avx512BW.IsSupported && (Leaf7(subleaf: 0).Ecx & (1 << 11)) != 0;
+
+    /// <summary>Dot products of bfloat16 pairs; as <see cref="HasAvx512Vnni"/>.</summary>
+    public static bool HasAvx512Bf16 { get; } = Avx512BW.IsSupported && (Leaf7(subleaf: 1).Eax & (1 << 5)) != 0;
+
+    private static (int Eax, int Ebx, int Ecx, int Edx) Leaf7(int subleaf) => X86Base.CpuId(7, subleaf);
+
     /// <summary>Why that width, for people.</summary>
     public static string WidthReason => VectorBits switch
     {
@@ -31,7 +39,7 @@ public static class CpuFeatures
             [
                 ("SSE4.2", Sse42.IsSupported), ("AVX", Avx.IsSupported), ("AVX2", Avx2.IsSupported), ("FMA", Fma.IsSupported),
                 ("AVX-512F", Avx512F.IsSupported), ("AVX-512BW", Avx512BW.IsSupported), ("AVX-512VBMI", Avx512Vbmi.IsSupported),
-                ("AVX-VNNI", AvxVnni.IsSupported), ("AdvSIMD", AdvSimd.IsSupported), ("DotProd", Dp.IsSupported),
+                ("AVX-VNNI", AvxVnni.IsSupported), ("AVX512-VNNI", HasAvx512Vnni), ("AVX512-BF16", HasAvx512Bf16), ("AdvSIMD", AdvSimd.IsSupported), ("DotProd", Dp.IsSupported),
             ];
             return [.. sets.Where(s => s.Supported).Select(s => s.Name)];
         }

@@ -1,0 +1,101 @@
+using Iced.Intel;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Lapidary.Cpu.Assembly;
+
+/// <summary>
+/// 16 rows × up to 16 tokens of integer weights times int8 activations with VNNI. Per step and token: 8 dot products of 4
+/// columns in int32, exact; then sum += (dot · activation scale) · weight scale in float32, and for formats with offsets
+/// sum += offset · Σ activations. Every sum takes its steps in order, whatever the tile's width, so a token's result does
+/// not depend on its neighbours.
+/// </summary>
+internal sealed class IntegerTile(PanelLayout layout) : TileAssembler
+{
+    private static readonly AssemblerRegisterZMM LowBits = zmm10, HighBits = zmm15; // zmm11 to 14: dots
+
+    protected override (int Weights, int Activations) StepBytes(int tokens) => (layout.StepBytes, tokens * layout.ActivationBytes);
+
+    protected override void Constants()
+    {
+        if (layout.CodeBits == 8) return;
+        Broadcast(LowBits, 0x0f0f0f0f);
+        if (layout.CodeBits > 4) Broadcast(HighBits, layout.CodeBits == 5 ? 0x10101010 : 0x30303030);
+    }
+
+    private void Broadcast(AssemblerRegisterZMM register, int value)
+    {
+        Code.mov(edx, value);
+        Code.vpbroadcastd(register, edx);
+    }
+
+    protected override void Step(int tokens)
+    {
+        Unpack();
+        for (int part = 0; part < layout.ScalesPerStep; part++)
+        {
+            Widen(zmm8, layout.ScaleOffset(part));
+            if (layout.HasOffsets) Widen(zmm9, layout.OffsetOffset(part));
+            // Four tokens at a time: their chains of dot products run side by side.
+            for (int first = 0; first < tokens; first += 4) Multiply(part, first, Math.Min(4, tokens - first));
+        }
+    }
+
+    /// <summary>The step's codes to zmm0 … zmm7, one unsigned byte each.</summary>
+    private void Unpack()
+    {
+        const int pairs = PanelLayout.Quads / 2;
+        for (int q = 0; q < (layout.CodeBits == 8 ? PanelLayout.Quads : pairs); q++)
+            Code.vmovdqu32(Zmm[q], __zmmword_ptr[Weights + q * PanelLayout.Register]);
+        if (layout.CodeBits == 8) return;
+        for (int q = 0; q < pairs; q++)
+        {
+            Code.vpsrld(Zmm[q + pairs], Zmm[q], 4);
+            Code.vpandd(Zmm[q], Zmm[q], LowBits);
+            Code.vpandd(Zmm[q + pairs], Zmm[q + pairs], LowBits);
+        }
+        if (layout.CodeBits == 4) return;
+        int bits = layout.CodeBits - 4, perRegister = 8 / bits;
+        for (int q = 0; q < PanelLayout.Quads; q++)
+        {
+            if (q % perRegister == 0) Code.vmovdqu32(zmm13, __zmmword_ptr[Weights + (pairs + q / perRegister) * PanelLayout.Register]);
+            int left = 4 - q % perRegister * bits; // the quad's bits belong at bit 4 of each byte
+            if (left > 0) Code.vpslld(zmm14, zmm13, (byte)left);
+            else if (left < 0) Code.vpsrld(zmm14, zmm13, (byte)-left);
+            Code.vpternlogd(Zmm[q], left == 0 ? zmm13 : zmm14, HighBits, 0xf8); // q |= bits & mask
+        }
+    }
+
+    private void Widen(AssemblerRegisterZMM register, int offset)
+    {
+        if (layout.Scales == ScaleKind.Single) Code.vmovups(register, __zmmword_ptr[Weights + offset]);
+        else if (layout.Scales == ScaleKind.Half) Code.vcvtph2ps(register, __ymmword_ptr[Weights + offset]);
+        else
+        {
+            Code.vpmovzxwd(register, __ymmword_ptr[Weights + offset]);
+            Code.vpslld(register, register, 16);
+        }
+    }
+
+    private void Multiply(int part, int first, int count)
+    {
+        int quads = PanelLayout.Quads / layout.ScalesPerStep;
+        for (int t = 0; t < count; t++)
+        {
+            if (layout.ZeroPoint == 0) Code.vpxord(Dot(t), Dot(t), Dot(t));
+            else Code.vpbroadcastd(Dot(t), __dword_ptr[Activations + Term(first + t, part)]); // -zero point · Σ activations
+        }
+        for (int q = part * quads; q < (part + 1) * quads; q++)
+            for (int t = 0; t < count; t++)
+                Code.vpdpbusd(Dot(t), Zmm[q], __dword_bcst[Activations + ((first + t) * layout.ActivationBytes + 4 * q)]);
+        for (int t = 0; t < count; t++) Code.vcvtdq2ps(Dot(t), Dot(t));
+        for (int t = 0; t < count; t++)
+            Code.vmulps(Dot(t), Dot(t), __dword_bcst[Activations + ((first + t) * layout.ActivationBytes + PanelLayout.StepColumns)]);
+        for (int t = 0; t < count; t++) Code.vfmadd231ps(Sum(first + t), Dot(t), zmm8);
+        if (!layout.HasOffsets) return;
+        for (int t = 0; t < count; t++) Code.vfmadd231ps(Sum(first + t), zmm9, __dword_bcst[Activations + Term(first + t, part)]);
+    }
+
+    private static AssemblerRegisterZMM Dot(int token) => Zmm[11 + token];
+
+    private int Term(int token, int part) => token * layout.ActivationBytes + PanelLayout.StepColumns + 4 + 4 * part;
+}

@@ -1,0 +1,68 @@
+using Lapidary.Quantization;
+
+namespace Lapidary.Cpu.Assembly;
+
+/// <summary>How a panel keeps its scales.</summary>
+internal enum ScaleKind
+{
+    /// <summary>float16: what GGUF blocks hold.</summary>
+    Half,
+
+    /// <summary>bfloat16: what most safetensors hold.</summary>
+    BFloat16,
+
+    /// <summary>float32: for scales that no 16-bit type holds exactly.</summary>
+    Single,
+}
+
+/// <summary>
+/// The bytes of a panel: 16 weight rows interleaved so that one 512-bit register holds 4 columns of each. Per step of 32
+/// columns: the codes, then the scales of the 16 rows, then their offsets. Codes of 4 columns and 16 rows are a "quad" of 64
+/// bytes, byte 4·row + column; 4-bit quads lie in pairs (q, q + 4) as low and high nibbles, the fifth bit of all quads in one
+/// more register (bit q), bits 5 and 6 in two more (2 bits each).
+/// </summary>
+/// <param name="CodeBits">4, 5, 6 or 8 bits kept for a code.</param>
+/// <param name="ZeroPoint">What is subtracted from an unsigned code; 0 when the format has offsets, which then hold it too.</param>
+/// <param name="ScalesPerStep">1: a scale for 32 columns; 2: for 16.</param>
+internal sealed record PanelLayout(int CodeBits, int ZeroPoint, ScaleKind Scales, int ScalesPerStep, bool HasOffsets)
+{
+    public const int Rows = 16, StepColumns = 32, Quads = 8, Register = 64;
+
+    public int CodeBytes => Rows * StepColumns * CodeBits / 8;
+    public int ScaleBytes => Rows * (Scales == ScaleKind.Single ? 4 : 2);
+
+    /// <summary>Bytes of one step of a panel.</summary>
+    public int StepBytes => CodeBytes + ScalesPerStep * ScaleBytes * (HasOffsets ? 2 : 1);
+
+    public int ScaleOffset(int part) => CodeBytes + part * ScaleBytes;
+    public int OffsetOffset(int part) => CodeBytes + (ScalesPerStep + part) * ScaleBytes;
+
+    /// <summary>Bytes of one token's packed activations for a step: 32 int8 values, their scale, a term for each weight scale.</summary>
+    public int ActivationBytes => StepColumns + 4 + 4 * ScalesPerStep;
+
+    /// <summary>Why codes of that format cannot be multiplied as integers, or null.</summary>
+    public static string? Refusal(WeightFormat format) => format switch
+    {
+        { Code: null } => $"weights are {format}, not integers",
+        { Code: { } code } when !IsInteger(code) => $"codes are {code}, not integers",
+        { ActOrder: true } => "act-order weights take their scales in no fixed order of columns",
+        { GroupSize: not 0 and not 16 } when format.GroupSize % StepColumns != 0 => $"groups of {format.GroupSize} columns are neither 16 nor a multiple of {StepColumns}",
+        _ => null,
+    };
+
+    /// <summary>The layout for integer codes; scales take the smallest type that holds them all exactly.</summary>
+    public static PanelLayout For(WeightFormat format, ScaleKind scales)
+    {
+        CodeType code = format.Code!;
+        int bits = code.Bits <= 4 ? 4 : code.Bits <= 6 ? code.Bits : 8;
+        return new PanelLayout(bits, format.HasOffsets ? 0 : -(int)code.Values[0], scales, format.GroupSize == 16 ? 2 : 1, format.HasOffsets);
+    }
+
+    /// <summary>Codes count up from the first value by 1.</summary>
+    private static bool IsInteger(CodeType code)
+    {
+        for (int i = 0; i < code.Values.Length; i++)
+            if (code.Values[i] != code.Values[0] + i) return false;
+        return true;
+    }
+}

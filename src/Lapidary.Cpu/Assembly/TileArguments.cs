@@ -1,0 +1,26 @@
+using System.Runtime.InteropServices;
+
+namespace Lapidary.Cpu.Assembly;
+
+/// <summary>What a tile kernel is given: one panel of 16 weight rows and a tile of tokens. Machine code reads it by offset.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct TileArguments
+{
+    /// <summary>The panel's first byte.</summary>
+    public byte* Weights;
+
+    /// <summary>The tile's packed activations.</summary>
+    public byte* Activations;
+
+    /// <summary>Output of the panel's first row for the tile's first token.</summary>
+    public float* Output;
+
+    /// <summary>Bytes from one token's output to the next.</summary>
+    public nint OutputStride;
+
+    /// <summary>Steps of columns in a row.</summary>
+    public nint Steps;
+
+    /// <summary>Bit r: row r of the panel exists.</summary>
+    public nint RowMask;
+}

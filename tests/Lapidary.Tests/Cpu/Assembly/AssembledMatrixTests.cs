@@ -1,0 +1,144 @@
+using Lapidary.Cpu;
+using Lapidary.Cpu.Assembly;
+using Lapidary.Quantization;
+
+namespace Lapidary.Tests.Cpu.Assembly;
+
+/// <summary>Assembled kernels against float64 over the same codes and the same 8-bit activations, and against themselves.</summary>
+public sealed unsafe class AssembledMatrixTests
+{
+    public static TheoryData<string, int, bool, string> Formats()
+    {
+        TheoryData<string, int, bool, string> data = new();
+        foreach (CodeType code in (CodeType[])[CodeType.Int(4), CodeType.UInt(4), CodeType.Int(5), CodeType.UInt(5), CodeType.Int(6), CodeType.Int(8), CodeType.UInt(3), CodeType.Int(7)])
+            foreach (int group in (int[])[16, 32, 64, 0])
+                foreach (bool offsets in (bool[])[false, true])
+                    foreach (string scale in (string[])["half", "bfloat16", "single"])
+                        data.Add(code.Name, group, offsets, scale);
+        return data;
+    }
+
+    private static RandomMatrix Matrix(string code, int group, bool offsets, string scale, int rows, int columns) => new(
+        rows, columns, WeightFormat.OfCodes(CodeType.All.Single(c => c.Name == code), group, offsets), seed: 5, scale switch
+        {
+            "half" => value => (float)(Half)value,
+            "bfloat16" => value => BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(value) & 0xffff0000),
+            _ => value => value,
+        });
+
+    private static float[] Activations(int tokens, int columns, int seed = 9)
+    {
+        Random random = new(seed);
+        return [.. Enumerable.Range(0, tokens * columns).Select(_ => (random.NextSingle() - 0.5f) * 4)];
+    }
+
+    private static float[] Multiply(AssembledMatrix matrix, float[] x, int tokens, int from, int to)
+    {
+        float[] y = new float[tokens * matrix.Rows];
+        fixed (float* xs = x, ys = y) matrix.Multiply(from, to, xs, matrix.Columns, tokens, ys, matrix.Rows);
+        return y;
+    }
+
+    /// <summary>The definition in float64: activations to the nearest of 255 steps in groups of 32, then plain sums.</summary>
+    private static double[] Expected(RandomMatrix matrix, float[] x, int tokens)
+    {
+        double[] y = new double[tokens * matrix.Rows];
+        float[] weights = new float[matrix.Columns];
+        for (int row = 0; row < matrix.Rows; row++)
+        {
+            matrix.ReadRow(row, weights);
+            for (int t = 0; t < tokens; t++)
+                for (int first = 0; first < matrix.Columns; first += 32)
+                {
+                    ReadOnlySpan<float> group = x.AsSpan(t * matrix.Columns + first, Math.Min(32, matrix.Columns - first));
+                    float largest = 0;
+                    foreach (float value in group) largest = MathF.Max(largest, MathF.Abs(value));
+                    for (int i = 0; i < group.Length; i++)
+                        y[t * matrix.Rows + row] += (double)weights[first + i] * Math.Round(group[i] * (127 / largest)) * (largest / 127);
+                }
+        }
+        return y;
+    }
+
+    private static double RelativeError(double[] expected, float[] actual)
+        => Math.Sqrt(expected.Zip(actual, (e, a) => (e - a) * (e - a)).Sum() / expected.Sum(e => e * e));
+
+    [Theory, MemberData(nameof(Formats))]
+    public void Results_are_those_of_the_definition(string code, int group, bool offsets, string scale)
+    {
+        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
+        foreach ((int rows, int columns, int tokens) in (ReadOnlySpan<(int, int, int)>)[(16, 64, 1), (37, 96, 5), (22, 88, 17), (64, 352, 33)])
+        {
+            RandomMatrix source = Matrix(code, group, offsets, scale, rows, columns);
+            using AssembledMatrix matrix = new(source);
+            float[] x = Activations(tokens, columns);
+            double error = RelativeError(Expected(source, x, tokens), Multiply(matrix, x, tokens, 0, rows));
+            Assert.True(error < 2e-6, $"{rows} x {columns}, {tokens} tokens: relative error {error}");
+        }
+    }
+
+    [Fact]
+    public void Another_token_is_noticed()
+    {
+        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
+        RandomMatrix source = Matrix("int4", 32, false, "half", 32, 64);
+        using AssembledMatrix matrix = new(source);
+        Assert.True(RelativeError(Expected(source, Activations(2, 64, seed: 10), 2), Multiply(matrix, Activations(2, 64), 2, 0, 32)) > 0.1);
+    }
+
+    [Fact]
+    public void A_token_does_not_depend_on_its_neighbours()
+    {
+        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
+        RandomMatrix source = Matrix("uint4", 32, true, "half", 48, 128);
+        using AssembledMatrix matrix = new(source);
+        float[] x = Activations(40, 128), all = Multiply(matrix, x, 40, 0, 48);
+        for (int tokens = 1; tokens < 40; tokens++)
+        {
+            float[] some = Multiply(matrix, x[((40 - tokens) * 128)..], tokens, 0, 48);
+            Assert.Equal(all[((40 - tokens) * 48)..], some);
+        }
+    }
+
+    [Fact]
+    public void Shares_of_rows_touch_nothing_else()
+    {
+        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
+        RandomMatrix source = Matrix("int8", 32, false, "half", 40, 64);
+        using AssembledMatrix matrix = new(source);
+        float[] x = Activations(3, 64), all = Multiply(matrix, x, 3, 0, 40), part = Multiply(matrix, x, 3, 16, 40);
+        for (int i = 0; i < part.Length; i++) Assert.Equal(i % 40 < 16 ? 0 : all[i], part[i]);
+    }
+
+    [Fact]
+    public void Tokens_of_zeros_and_of_one_spike_are_exact()
+    {
+        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
+        RandomMatrix source = Matrix("int4", 32, false, "half", 16, 64);
+        using AssembledMatrix matrix = new(source);
+        float[] x = new float[128];
+        x[64 + 7] = 3;
+        float[] y = Multiply(matrix, x, 2, 0, 16), weights = new float[64];
+        for (int row = 0; row < 16; row++)
+        {
+            source.ReadRow(row, weights);
+            Assert.Equal(0, y[row]);
+            Assert.Equal(3 * weights[7], y[16 + row], tolerance: 1e-5f);
+        }
+    }
+
+    [Fact]
+    public void Kernels_hold_the_dot_product_instruction()
+    {
+        byte[] code = new IntegerTile(PanelLayout.For(WeightFormat.OfCodes(CodeType.Int(4), 32), ScaleKind.Half)).Assemble(4);
+        var decoder = Iced.Intel.Decoder.Create(64, code);
+        int dots = 0;
+        while (decoder.IP < (ulong)code.Length)
+        {
+            Iced.Intel.Instruction instruction = decoder.Decode();
+            Assert.NotEqual(Iced.Intel.Code.INVALID, instruction.Code);
+            if (instruction.Mnemonic == Iced.Intel.Mnemonic.Vpdpbusd) dots++;
+        }
+        Assert.Equal(4 * 8, dots);
+    }
+}
