@@ -40,6 +40,10 @@ public sealed class ChatTemplate
     public static ChatTemplate Parse(string source, IReadOnlyDictionary<string, TemplateValue> specialTokens, string name = "chat template")
         => new(Template.Parse(source, name), toolUse: null, specialTokens);
 
+    /// <summary>Whether the template's source holds this text, e.g. the name of a variable it may read.</summary>
+    public bool Mentions(string text)
+        => _default.Source.Contains(text, StringComparison.Ordinal) || _toolUse?.Value.Source.Contains(text, StringComparison.Ordinal) == true;
+
     /// <summary>The prompt's text, with special tokens written out.</summary>
     /// <exception cref="RequestException">The request cannot be rendered by any template.</exception>
     /// <exception cref="TemplateException">The template refuses the request or fails.</exception>

@@ -7,8 +7,18 @@ internal abstract class TokenDecoder
 {
     public abstract void Decode(List<string> tokens);
 
+    /// <summary>The bytes of one token, which need not be whole characters.</summary>
+    public virtual byte[] DecodeBytes(string token)
+    {
+        List<string> tokens = [token];
+        Decode(tokens);
+        return Encoding.UTF8.GetBytes(string.Concat(tokens));
+    }
+
     public sealed class Sequence(IReadOnlyList<TokenDecoder> steps) : TokenDecoder
     {
+        public override byte[] DecodeBytes(string token) => steps.OfType<ByteLevel>().FirstOrDefault()?.DecodeBytes(token) ?? base.DecodeBytes(token);
+
         public override void Decode(List<string> tokens)
         {
             foreach (TokenDecoder step in steps) step.Decode(tokens);
@@ -92,6 +102,8 @@ internal abstract class TokenDecoder
 
     public sealed class ByteLevel : TokenDecoder
     {
+        public override byte[] DecodeBytes(string token) => ByteAlphabet.Decode(token);
+
         public override void Decode(List<string> tokens)
         {
             string text = Encoding.UTF8.GetString([.. tokens.SelectMany(ByteAlphabet.Decode)]);

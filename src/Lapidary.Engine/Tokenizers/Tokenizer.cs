@@ -91,6 +91,17 @@ public sealed class Tokenizer
         throw new TokenizerException($"token id {id} is not in the vocabulary, which has ids 0 to {VocabSize - 1}");
     }
 
+    /// <summary>The bytes that the token stands for on its own; a token may hold a part of a character only.</summary>
+    /// <exception cref="TokenizerException">The id is not in the vocabulary.</exception>
+    public byte[] TokenBytes(int id)
+    {
+        if (addedById.TryGetValue(id, out AddedToken? added)) return Encoding.UTF8.GetBytes(added.Content);
+        if (parts.Model.IsByte(id, out byte value)) return [value];
+        string token = IdToToken(id);
+        if (parts.Decoder is null) return Encoding.UTF8.GetBytes(token);
+        return parts.Decoder.DecodeBytes(token);
+    }
+
     /// <summary>Whether the id is in the vocabulary.</summary>
     public bool Contains(int id) => addedById.ContainsKey(id) || parts.Model.Vocabulary.Contains(id);
 

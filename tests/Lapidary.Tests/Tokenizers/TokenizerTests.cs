@@ -38,6 +38,14 @@ public sealed class TokenizerTests
         }, iter: 3000);
 
     [Fact]
+    public void Bytes_of_the_tokens_joined_are_the_text()
+        => Gen.String.Sample(text =>
+        {
+            int[] ids = Tiny.Encode(text, SpecialTokens.Omit);
+            Assert.Equal(Encoding.UTF8.GetBytes(Tiny.Decode(ids)), ids.SelectMany(Tiny.TokenBytes));
+        }, iter: 1000);
+
+    [Fact]
     public void Characters_of_several_byte_tokens_appear_whole()
     {
         IncrementalDetokenizer detokenizer = new(Tiny, SpecialText.Keep);
