@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using Lapidary.Cpu;
 using Lapidary.Models;
 using Lapidary.Sampling;
@@ -39,7 +38,7 @@ internal sealed class ModelOptions
 
     public LanguageModel Open(ParseResult parsed, IKernels kernels)
     {
-        LoadBar bar = new();
+        ProgressBar bar = new("loading", "layer");
         LanguageModel opened = LanguageModel.Open(parsed.GetValue(model) ?? DefaultModel.Locate(), kernels, new LanguageModelOptions
         {
             ContextLength = parsed.GetValue(context),
@@ -66,27 +65,5 @@ internal sealed class ModelOptions
             MaxTokens = parsed.GetValue(maxTokens),
             Stop = parsed.GetValue(stop) ?? [],
         }).Checked(model.Config.VocabSize);
-    }
-}
-
-/// <summary>A bar on standard error for loads that take over a second; nothing where no person looks.</summary>
-internal sealed class LoadBar
-{
-    private const int Width = 30;
-    private readonly System.Diagnostics.Stopwatch watch = System.Diagnostics.Stopwatch.StartNew();
-    private bool shown;
-
-    public void Update(int done, int total)
-    {
-        if (watch.ElapsedMilliseconds < 1000 || Console.IsErrorRedirected) return;
-        shown = true;
-        int filled = Width * done / total;
-        Console.Error.Write(string.Create(CultureInfo.InvariantCulture,
-            $"\rloading [{new string('#', filled)}{new string('.', Width - filled)}] layer {done} of {total}, {watch.Elapsed.TotalSeconds:0} s"));
-    }
-
-    public void Clear()
-    {
-        if (shown) Console.Error.Write($"\r{new string(' ', Width + 40)}\r");
     }
 }

@@ -17,7 +17,7 @@ internal static class ServeRun
         Console.Error.WriteLine($"listening on {http.Address}; loading {folder}");
 
         using CpuKernels kernels = new(Range(settings.Get(options.Threads), options.Threads.Name, 1, 1024));
-        LoadBar bar = new();
+        ProgressBar bar = new("loading", "layer");
         using LanguageModel model = LanguageModel.Open(folder, kernels, new LanguageModelOptions
         {
             ContextLength = settings.Get(options.MaxModelLen),
