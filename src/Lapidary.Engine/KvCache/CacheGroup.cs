@@ -13,10 +13,13 @@ public sealed record CacheGroup(int? Window, int BlockSize, BlockPool Pool)
     public int FirstNeeded(int position) => Window is { } window ? Math.Max(0, position - window + 1) : 0;
 
     /// <summary>Blocks that a sequence of that many positions holds at most, when steps bring up to that many tokens.</summary>
-    public static int BlocksNeeded(int? window, int blockSize, int contextLength, int maxStepTokens)
+    public int BlocksNeeded(int positions, int maxStepTokens) => BlocksNeeded(Window, BlockSize, positions, maxStepTokens);
+
+    /// <inheritdoc cref="BlocksNeeded(int, int)"/>
+    public static int BlocksNeeded(int? window, int blockSize, int positions, int maxStepTokens)
     {
-        int positions = window is { } width ? Math.Min(contextLength, width - 1 + maxStepTokens) : contextLength;
+        int all = (positions + blockSize - 1) / blockSize;
         // One more, since a window seldom starts on a block border.
-        return (positions + blockSize - 1) / blockSize + (window is null ? 0 : 1);
+        return window is { } width ? Math.Min(all, (width - 1 + maxStepTokens + blockSize - 1) / blockSize + 1) : all;
     }
 }

@@ -1,6 +1,10 @@
 namespace Lapidary.KvCache;
 
-/// <summary>Where one sequence's keys and values lie: a block table for each group. Owns its blocks until disposed.</summary>
+/// <summary>
+/// Where one sequence's keys and values lie: a block table for each group. Holds its blocks until released, shares the full
+/// ones that another sequence with the same tokens has computed, and makes its own known once they are full. Shared blocks
+/// are never written: what is not full is never shared.
+/// </summary>
 public sealed class CacheSequence : IDisposable
 {
     private const int Freed = -1;
@@ -8,24 +12,34 @@ public sealed class CacheSequence : IDisposable
     private readonly int[][] tables;
     private readonly int[] firstBlock; // earlier blocks have been given back
     private readonly int[] endBlock;
+    private readonly BlockHash root;
+    private readonly List<BlockHash> hashes;      // of the blocks whose tokens are known
+    private readonly int[] tail;                  // tokens of the block that is being filled
 
-    internal CacheSequence(IReadOnlyList<CacheGroup> groups, int contextLength)
+    internal CacheSequence(IReadOnlyList<CacheGroup> groups, int maxLength, BlockHash root)
     {
         this.groups = groups;
-        ContextLength = contextLength;
+        this.root = root;
+        MaxLength = maxLength;
+        tail = new int[groups[0].BlockSize];
         tables = new int[groups.Count][];
         firstBlock = new int[groups.Count];
         endBlock = new int[groups.Count];
-        for (int g = 0; g < groups.Count; g++)
-            tables[g] = new int[(contextLength + groups[g].BlockSize - 1) / groups[g].BlockSize];
+        for (int g = 0; g < groups.Count; g++) tables[g] = new int[(maxLength + tail.Length - 1) / tail.Length];
+        hashes = new List<BlockHash>(maxLength / tail.Length);
     }
 
     /// <summary>Positions filled so far; the next token has this position.</summary>
     public int Length { get; private set; }
-    public int ContextLength { get; }
+
+    /// <summary>Most positions it may have.</summary>
+    public int MaxLength { get; }
 
     /// <summary>Block of each <see cref="CacheGroup.BlockSize"/> positions; entries no longer visible are meaningless.</summary>
     public ReadOnlySpan<int> Table(int group) => tables[group].AsSpan(0, endBlock[group]);
+
+    /// <summary>Blocks it holds.</summary>
+    public int Held(int group) => endBlock[group] - firstBlock[group];
 
     /// <summary>Row of the caches in which a position lies.</summary>
     public int Slot(int group, int position)
@@ -34,36 +48,163 @@ public sealed class CacheSequence : IDisposable
         return tables[group][position / size] * size + position % size;
     }
 
-    /// <summary>Gives back what the next query no longer sees and takes blocks for that many further tokens.</summary>
-    public void Reserve(int tokens)
+    /// <summary>
+    /// Starts with what is cached of these tokens: the longest run of full blocks from the first token on, in every group
+    /// as far back as the next token sees. At least one token is left to compute.
+    /// </summary>
+    /// <param name="tokens">What the sequence will hold.</param>
+    /// <returns>Positions found, now the <see cref="Length"/>.</returns>
+    public int Restore(ReadOnlySpan<int> tokens)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(Length + tokens, ContextLength);
+        if (Length > 0 || tokens.IsEmpty) return Length;
+        int blocks = CachedBlocks(tokens);
         for (int g = 0; g < groups.Count; g++)
         {
-            CacheGroup group = groups[g];
-            for (int needed = group.FirstNeeded(Length) / group.BlockSize; firstBlock[g] < needed; firstBlock[g]++)
-                Release(g, firstBlock[g]);
-            int end = (Length + tokens + group.BlockSize - 1) / group.BlockSize;
-            for (; endBlock[g] < end; endBlock[g]++) tables[g][endBlock[g]] = group.Pool.Take();
+            BlockPool pool = groups[g].Pool;
+            firstBlock[g] = FirstBlock(g, blocks);
+            for (endBlock[g] = firstBlock[g]; endBlock[g] < blocks; endBlock[g]++)
+                pool.Hold(tables[g][endBlock[g]] = pool.Find(hashes[endBlock[g]]));
+        }
+        return Length = blocks * tail.Length;
+    }
+
+    /// <summary>
+    /// Blocks that must be free in a group for a sequence of these tokens to be computed. Those that another sequence holds
+    /// and this one can share do not count.
+    /// </summary>
+    public int FreeBlocksNeeded(int group, ReadOnlySpan<int> tokens, int maxStepTokens)
+    {
+        int needed = groups[group].BlocksNeeded(tokens.Length, maxStepTokens);
+        int blocks = CachedBlocks(tokens);
+        for (int block = FirstBlock(group, blocks); block < blocks; block++)
+            if (groups[group].Pool.IsHeld(groups[group].Pool.Find(hashes[block]))) needed--;
+        return needed;
+    }
+
+    /// <summary>Whether the block after the computed ones has the same contents in both, so that one can wait for the other's.</summary>
+    /// <param name="tokens">What this sequence will hold.</param>
+    public bool NextBlockIsOf(CacheSequence other, ReadOnlySpan<int> tokens)
+    {
+        int next = Length / tail.Length;
+        HashAll(tokens);
+        // Its last token has to be computed in any case.
+        return (next + 1) * tail.Length < tokens.Length && next < other.hashes.Count && hashes[next] == other.hashes[next];
+    }
+
+    /// <summary>Most further tokens for which blocks are free now; gives back what the next query no longer sees.</summary>
+    public int Room()
+    {
+        int room = MaxLength - Length;
+        for (int g = 0; g < groups.Count; g++)
+        {
+            Slide(g);
+            room = (int)Math.Min(room, (endBlock[g] + (long)groups[g].Pool.Free) * tail.Length - Length);
+        }
+        return room;
+    }
+
+    /// <summary>Gives back what the next query no longer sees and takes blocks for further tokens.</summary>
+    public void Reserve(ReadOnlySpan<int> tokens)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(Length + tokens.Length, MaxLength);
+        for (int g = 0; g < groups.Count; g++)
+        {
+            Slide(g);
+            int end = (Length + tokens.Length + tail.Length - 1) / tail.Length;
+            for (; endBlock[g] < end; endBlock[g]++) tables[g][endBlock[g]] = groups[g].Pool.Take();
+        }
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            int position = Length + i, block = position / tail.Length;
+            tail[position % tail.Length] = tokens[i];
+            if (position % tail.Length == tail.Length - 1 && block == hashes.Count) AddHash(tail);
         }
     }
 
-    /// <summary>The step that was reserved has been computed.</summary>
-    public void Advance(int tokens) => Length += tokens;
+    /// <summary>The step that was reserved has been computed: blocks that it filled can be found.</summary>
+    public void Advance(int tokens)
+    {
+        int before = Length / tail.Length;
+        Length += tokens;
+        for (int block = before; block < Length / tail.Length; block++)
+            for (int g = 0; g < groups.Count; g++)
+                groups[g].Pool.Register(tables[g][block], hashes[block]);
+    }
 
-    public void Dispose()
+    /// <summary>What it has computed is wrong: nobody may find it.</summary>
+    public void Forget()
+    {
+        foreach (BlockHash hash in hashes)
+            foreach (CacheGroup group in groups) group.Pool.Forget(hash);
+    }
+
+    /// <summary>Gives back all blocks; the sequence is empty and may start again.</summary>
+    public void Release()
     {
         for (int g = 0; g < groups.Count; g++)
         {
-            for (int block = firstBlock[g]; block < endBlock[g]; block++) Release(g, block);
+            // The last block first: it is taken again first, so that what is left of a prefix is its beginning.
+            for (int block = endBlock[g] - 1; block >= firstBlock[g]; block--) Return(g, block);
             firstBlock[g] = endBlock[g] = 0;
         }
         Length = 0;
     }
 
-    private void Release(int group, int block)
+    public void Dispose() => Release();
+
+    private void Slide(int g)
     {
-        groups[group].Pool.Return(tables[group][block]);
-        tables[group][block] = Freed;
+        for (int needed = groups[g].FirstNeeded(Length) / tail.Length; firstBlock[g] < needed; firstBlock[g]++) Return(g, firstBlock[g]);
     }
+
+    private void Return(int g, int block)
+    {
+        groups[g].Pool.Return(tables[g][block]);
+        tables[g][block] = Freed;
+    }
+
+    /// <summary>First block that a query after that many blocks sees.</summary>
+    private int FirstBlock(int g, int blocks) => Math.Min(blocks, groups[g].FirstNeeded(blocks * tail.Length) / tail.Length);
+
+    /// <summary>Full blocks of the tokens with which a sequence can start.</summary>
+    private int CachedBlocks(ReadOnlySpan<int> tokens)
+    {
+        HashAll(tokens);
+        int blocks = Math.Min(hashes.Count, (tokens.Length - 1) / tail.Length);
+        for (bool shorter = true; shorter;)
+        {
+            shorter = false;
+            for (int g = 0; g < groups.Count; g++)
+            {
+                int usable = CachedBlocks(g, blocks);
+                shorter |= usable < blocks;
+                blocks = usable;
+            }
+        }
+        return blocks;
+    }
+
+    /// <summary>The most blocks, up to that many, after which the group has all that the next query sees.</summary>
+    private int CachedBlocks(int g, int most)
+    {
+        BlockPool pool = groups[g].Pool;
+        if (groups[g].Window is null)
+        {
+            int found = 0;
+            while (found < most && pool.Find(hashes[found]) >= 0) found++;
+            return found;
+        }
+        // Backwards: a missing block makes every end that sees it useless.
+        int end = most;
+        for (int block = end - 1; block >= FirstBlock(g, end); block--)
+            if (pool.Find(hashes[block]) < 0) end = block;
+        return end;
+    }
+
+    private void HashAll(ReadOnlySpan<int> tokens)
+    {
+        while ((hashes.Count + 1) * tail.Length <= tokens.Length) AddHash(tokens.Slice(hashes.Count * tail.Length, tail.Length));
+    }
+
+    private void AddHash(ReadOnlySpan<int> tokens) => hashes.Add((hashes.Count == 0 ? root : hashes[^1]).Next(tokens));
 }

@@ -11,16 +11,23 @@ public sealed record LayerCache(IBuffer Keys, IBuffer Values, int Group);
 public sealed class KeyValueCache : IDisposable
 {
     public const int SlidingGroup = 0, FullGroup = 1;
-    private const int BlockSize = 16;
+    internal const int BlockSize = 16;
+
     private readonly LayerCache?[] layers;
 
     /// <param name="contextLength">Most positions of one sequence.</param>
     /// <param name="maxStepTokens">Most tokens one step brings.</param>
     /// <param name="sequences">Sequences of full length that fit at once.</param>
     public KeyValueCache(IKernels kernels, Gemma4Config config, int contextLength, int maxStepTokens, int sequences = 1)
+        : this(kernels, config, contextLength, CacheSize.ForSequences(config, contextLength, maxStepTokens, sequences))
+    {
+    }
+
+    /// <param name="contextLength">Most positions of one sequence.</param>
+    public KeyValueCache(IKernels kernels, Gemma4Config config, int contextLength, CacheSize size)
     {
         ContextLength = contextLength;
-        Groups = [Group(config.SlidingWindow), Group(null)];
+        Groups = [new(config.SlidingWindow, BlockSize, new BlockPool(size.SlidingBlocks)), new(null, BlockSize, new BlockPool(size.FullBlocks))];
         layers = new LayerCache?[config.Layers.Count];
         foreach (Gemma4Layer layer in config.Layers)
         {
@@ -30,18 +37,22 @@ public sealed class KeyValueCache : IDisposable
             layers[layer.Index] = new LayerCache(
                 kernels.Allocate(DType.F32, slots, width), kernels.Allocate(DType.F32, slots, width), group);
         }
-
-        CacheGroup Group(int? window) => new(
-            window, BlockSize, new BlockPool(sequences * CacheGroup.BlocksNeeded(window, BlockSize, contextLength, maxStepTokens)));
     }
 
     public int ContextLength { get; }
     public IReadOnlyList<CacheGroup> Groups { get; }
 
+    /// <summary>Share of the blocks that sequences hold, of the group that is fuller: 0 to 1.</summary>
+    public double Usage => Groups.Max(g => 1 - (double)g.Pool.Free / g.Pool.Blocks);
+
     public LayerCache this[int cacheLayer]
         => layers[cacheLayer] ?? throw new ArgumentOutOfRangeException(nameof(cacheLayer));
 
-    public CacheSequence NewSequence() => new(Groups, ContextLength);
+    public CacheSequence NewSequence() => NewSequence(ContextLength, BlockHash.Root(null, null));
+
+    /// <param name="maxLength">Most positions it will have.</param>
+    /// <param name="root">What its keys and values depend on beside its tokens.</param>
+    public CacheSequence NewSequence(int maxLength, BlockHash root) => new(Groups, maxLength, root);
 
     public void Dispose()
     {

@@ -99,7 +99,7 @@ public sealed class ForwardBatch : IDisposable
     public void Add(CacheSequence sequence, ReadOnlySpan<int> tokens, LogitRows rows, int adapterSlot = NoAdapter)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(Tokens + tokens.Length, MaxTokens);
-        sequence.Reserve(tokens.Length);
+        sequence.Reserve(tokens);
         for (int i = 0; i < tokens.Length; i++)
         {
             int row = Tokens + i, position = sequence.Length + i;

@@ -22,7 +22,7 @@ public sealed class CacheSequenceTests
                     if (step >= sequencesOfSteps[i].Count) continue;
                     int tokens = Math.Min(sequencesOfSteps[i][step], 200 - sequences[i].Length);
                     if (tokens == 0) continue;
-                    sequences[i].Reserve(tokens);
+                    sequences[i].Reserve(new int[tokens]);
                     AssertVisiblePositionsAreDistinct(cache, sequences, tokens, i);
                     sequences[i].Advance(tokens);
                 }
@@ -38,7 +38,7 @@ public sealed class CacheSequenceTests
         using CacheSequence sequence = cache.NewSequence();
         for (int i = 0; i < 128; i++)
         {
-            sequence.Reserve(4);
+            sequence.Reserve([1, 2, 3, 4]);
             sequence.Advance(4);
         }
         BlockPool sliding = cache.Groups[KeyValueCache.SlidingGroup].Pool, full = cache.Groups[KeyValueCache.FullGroup].Pool;
@@ -52,7 +52,7 @@ public sealed class CacheSequenceTests
         using CpuKernels kernels = new(threads: 1);
         using KeyValueCache cache = new(kernels, Config, contextLength: 10, maxStepTokens: 10);
         using CacheSequence sequence = cache.NewSequence();
-        Assert.Throws<ArgumentOutOfRangeException>(() => sequence.Reserve(11));
+        Assert.Throws<ArgumentOutOfRangeException>(() => sequence.Reserve(new int[11]));
     }
 
     private static void AssertVisiblePositionsAreDistinct(KeyValueCache cache, CacheSequence[] sequences, int newTokens, int growing)

@@ -1,0 +1,177 @@
+using CsCheck;
+using Lapidary.Cpu;
+using Lapidary.KvCache;
+using Lapidary.Models;
+
+namespace Lapidary.Tests.KvCache;
+
+public sealed class PrefixCacheTests
+{
+    private const int Context = 160, Step = 20;
+    private static readonly Gemma4Config Config = Gemma4ConfigReader.Load(Goldens.Case("moe_keqv_bf16")) with { SlidingWindow = 24 };
+
+    /// <summary>
+    /// Sequences with few different beginnings start, grow and end in random order. A mirror of the cache's rows says which
+    /// prefix each row was computed for; whatever a sequence finds or keeps must be its own prefix.
+    /// </summary>
+    [Fact]
+    public void What_is_found_is_what_was_computed_for_the_same_prefix()
+        => Gen.Select(Gen.Int[0, 5], Gen.Int[0, 3], Gen.Int[1, Step]).Array[1, 120].Sample(operations =>
+        {
+            using CpuKernels kernels = new(threads: 1);
+            using KeyValueCache cache = new(kernels, Config, Context, CacheSize.ForSequences(Config, Context, Step, 3));
+            Mirror mirror = new(cache);
+            List<(CacheSequence Sequence, int[] Tokens)> live = [];
+            foreach ((int index, int family, int count) in operations)
+            {
+                if (index >= live.Count)
+                {
+                    int[] tokens = Text(family, count);
+                    CacheSequence fresh = cache.NewSequence(Context, BlockHash.Root(null, family == 3 ? "salt" : null));
+                    fresh.Restore(tokens.AsSpan(0, 40 + 2 * count));
+                    mirror.AssertHolds(fresh, tokens);
+                    live.Add((fresh, tokens));
+                    continue;
+                }
+                (CacheSequence sequence, int[] all) = live[index];
+                int room = Math.Min(sequence.Room(), count);
+                if (room == 0)
+                {
+                    sequence.Release();
+                    live.RemoveAt(index);
+                    continue;
+                }
+                sequence.Reserve(all.AsSpan(sequence.Length, room));
+                mirror.Write(sequence, all, room);
+                sequence.Advance(room);
+                mirror.AssertHolds(sequence, all);
+            }
+            foreach ((CacheSequence sequence, _) in live) sequence.Release();
+            Assert.All(cache.Groups, group => Assert.Equal(group.Pool.Blocks, group.Pool.Free));
+        }, iter: 500);
+
+    [Fact]
+    public void A_prompt_is_found_up_to_its_last_full_block_and_never_whole()
+    {
+        using CpuKernels kernels = new(threads: 1);
+        using KeyValueCache cache = new(kernels, Config, Context, Step, sequences: 4);
+        int[] tokens = Text(0, 0);
+        Compute(cache, tokens.AsSpan(0, 64), "a");
+        Assert.Equal(48, Found(cache, tokens.AsSpan(0, 64), "a")); // the last token has to be computed for its logits
+        Assert.Equal(64, Found(cache, tokens.AsSpan(0, 65), "a"));
+        Assert.Equal(0, Found(cache, tokens.AsSpan(0, 16), "a"));
+        Assert.Equal(16, Found(cache, [.. tokens.AsSpan(0, 20), 7, .. tokens.AsSpan(21, 60)], "a"));
+        Assert.Equal(0, Found(cache, tokens.AsSpan(0, 64), "another salt"));
+    }
+
+    [Fact]
+    public void A_prefix_is_of_use_only_with_the_window_before_its_end()
+    {
+        using CpuKernels kernels = new(threads: 1);
+        using KeyValueCache cache = new(kernels, Config, Context, Step, sequences: 2);
+        int[] tokens = Text(0, 0);
+        Compute(cache, tokens.AsSpan(0, 128), null);
+        // Position 128 sees 105 to 127: blocks 6 and 7. Without block 7 the next possible end is 112, which sees 89 on: block 5.
+        BlockHash[] hashes = Hashes(tokens);
+        BlockPool sliding = cache.Groups[KeyValueCache.SlidingGroup].Pool;
+        Assert.Equal(128, Found(cache, tokens.AsSpan(0, 140), null));
+        sliding.Forget(hashes[2]);
+        Assert.Equal(128, Found(cache, tokens.AsSpan(0, 140), null));
+        sliding.Forget(hashes[7]);
+        Assert.Equal(112, Found(cache, tokens.AsSpan(0, 140), null));
+        sliding.Forget(hashes[5]);
+        Assert.Equal(80, Found(cache, tokens.AsSpan(0, 140), null));
+        cache.Groups[KeyValueCache.FullGroup].Pool.Forget(hashes[1]);
+        Assert.Equal(16, Found(cache, tokens.AsSpan(0, 140), null));
+    }
+
+    [Fact]
+    public void The_block_unused_longest_is_taken_first_and_held_ones_never()
+    {
+        BlockPool pool = new(3);
+        BlockHash[] hashes = [.. Enumerable.Range(1, 3).Select(i => new BlockHash((UInt128)i))];
+        int[] blocks = [pool.Take(), pool.Take(), pool.Take()];
+        for (int i = 0; i < 3; i++) pool.Register(blocks[i], hashes[i]);
+        pool.Return(blocks[1]);
+        pool.Return(blocks[0]);
+        Assert.Equal(blocks[1], pool.Find(hashes[1]));
+        pool.Hold(blocks[1]);
+        pool.Return(blocks[1]); // used again: now block 0 is the oldest
+        Assert.Equal(blocks[0], pool.Take());
+        Assert.Equal(-1, pool.Find(hashes[0]));
+        Assert.Equal(blocks[1], pool.Take());
+        Assert.Throws<InvalidOperationException>(() => pool.Take());
+        Assert.Equal(blocks[2], pool.Find(hashes[2]));
+    }
+
+    [Fact]
+    public void What_is_forgotten_is_not_found()
+    {
+        using CpuKernels kernels = new(threads: 1);
+        using KeyValueCache cache = new(kernels, Config, Context, Step, sequences: 2);
+        int[] tokens = Text(0, 0);
+        CacheSequence sequence = cache.NewSequence();
+        for (int i = 0; i < 100; i += Step)
+        {
+            sequence.Reserve(tokens.AsSpan(i, Step));
+            sequence.Advance(Step);
+        }
+        sequence.Forget();
+        sequence.Release();
+        Assert.Equal(0, Found(cache, tokens, null));
+    }
+
+    /// <summary>Families 0 and 3 have the same tokens, the others share the first 37 or none.</summary>
+    private static int[] Text(int family, int variant)
+        => [.. Enumerable.Range(0, Context).Select(i => family switch { 0 or 3 => i, 1 => i < 37 ? i : 1000 + i + variant, _ => 5000 + i })];
+
+    private static BlockHash[] Hashes(int[] tokens)
+    {
+        BlockHash last = BlockHash.Root(null, null);
+        return [.. tokens.Chunk(16).Select(block => last = last.Next(block))];
+    }
+
+    private static void Compute(KeyValueCache cache, ReadOnlySpan<int> tokens, string? salt)
+    {
+        using CacheSequence sequence = cache.NewSequence(Context, BlockHash.Root(null, salt));
+        while (sequence.Length < tokens.Length)
+        {
+            int count = Math.Min(Step, tokens.Length - sequence.Length);
+            sequence.Reserve(tokens.Slice(sequence.Length, count));
+            sequence.Advance(count);
+        }
+    }
+
+    private static int Found(KeyValueCache cache, ReadOnlySpan<int> tokens, string? salt)
+    {
+        using CacheSequence sequence = cache.NewSequence(Context, BlockHash.Root(null, salt));
+        return sequence.Restore(tokens);
+    }
+
+    /// <summary>For each row of each group: the prefix it was computed for.</summary>
+    private sealed class Mirror(KeyValueCache cache)
+    {
+        private readonly Dictionary<(int Group, int Slot), long> rows = [];
+
+        public void Write(CacheSequence sequence, int[] tokens, int count)
+        {
+            for (int group = 0; group < cache.Groups.Count; group++)
+                for (int position = sequence.Length; position < sequence.Length + count; position++)
+                    rows[(group, sequence.Slot(group, position))] = Prefix(tokens, position);
+        }
+
+        public void AssertHolds(CacheSequence sequence, int[] tokens)
+        {
+            for (int group = 0; group < cache.Groups.Count; group++)
+                for (int position = cache.Groups[group].FirstNeeded(sequence.Length); position < sequence.Length; position++)
+                    Assert.Equal(Prefix(tokens, position), rows[(group, sequence.Slot(group, position))]);
+        }
+
+        private static long Prefix(int[] tokens, int position)
+        {
+            long prefix = 0;
+            for (int i = 0; i <= position; i++) prefix = (prefix * 1_000_003) + tokens[i] + 1;
+            return prefix;
+        }
+    }
+}
