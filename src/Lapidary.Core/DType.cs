@@ -22,6 +22,9 @@ public enum DType
 
     /// <summary>5 exponent bits, 2 mantissa bits.</summary>
     F8_E5M2,
+
+    /// <summary>8 exponent bits alone: 2^(code - 127), 255 for NaN (OCP MX scales).</summary>
+    F8_E8M0,
 }
 
 public static class DTypes
@@ -37,7 +40,7 @@ public static class DTypes
         DType.F64 or DType.I64 or DType.U64 => 8,
         DType.F32 or DType.I32 or DType.U32 => 4,
         DType.F16 or DType.BF16 or DType.I16 or DType.U16 => 2,
-        DType.U8 or DType.I8 or DType.BOOL or DType.F8_E4M3 or DType.F8_E5M2 => 1,
+        DType.U8 or DType.I8 or DType.BOOL or DType.F8_E4M3 or DType.F8_E5M2 or DType.F8_E8M0 => 1,
         _ => throw new ArgumentOutOfRangeException(nameof(dtype)),
     };
 

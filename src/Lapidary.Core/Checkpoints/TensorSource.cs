@@ -9,12 +9,17 @@ namespace Lapidary.Checkpoints;
 public sealed class TensorSource
 {
     private readonly ICheckpoint checkpoint;
+    private readonly QuantizationConfig? quantization;
     private readonly HashSet<string> accounted = new(StringComparer.Ordinal);
+    private readonly Lazy<HashSet<string>> modules;
 
+    /// <param name="quantization">What config.json says of quantised weights; null when it says nothing.</param>
     /// <exception cref="CheckpointException">The checkpoint has no text model, or more than one.</exception>
-    public TensorSource(ICheckpoint checkpoint)
+    public TensorSource(ICheckpoint checkpoint, QuantizationConfig? quantization)
     {
         this.checkpoint = checkpoint;
+        this.quantization = quantization;
+        modules = new(() => [.. checkpoint.Names.Select(name => name[..Math.Max(0, name.LastIndexOf('.'))])]);
         Prefix = WeightNames.TextPrefix(checkpoint);
     }
 
@@ -40,12 +45,33 @@ public sealed class TensorSource
             + "the checkpoint may be partly downloaded, or config.json may describe another model");
     }
 
-    /// <summary>
-    /// The weight matrix of a linear layer or an embedding in whatever layout the checkpoint has it.
-    /// </summary>
+    /// <summary>The weight matrix of a linear layer or an embedding in whatever layout the checkpoint has it.</summary>
     /// <param name="name">The module's short name, e.g. "layers.0.self_attn.q_proj".</param>
-    /// <exception cref="CheckpointException">It is missing or has another shape or dtype.</exception>
-    public StoredMatrix Matrix(string name, int rows, int columns) => new DenseMatrix(Require($"{name}.weight", rows, columns));
+    /// <exception cref="CheckpointException">It is missing, of another shape or dtype, or not stored as the configuration says.</exception>
+    public StoredMatrix Matrix(string name, int rows, int columns)
+    {
+        ModuleName module = new(Prefix, name);
+        if (IsFloating($"{module.Full}.weight") || !HasModule(name)) return new DenseMatrix(Require($"{name}.weight", rows, columns));
+        return Layout(module).Read(Parts(module, rows, columns, stacked: null), Location);
+    }
+
+    /// <summary>Matrices stacked in one parameter along its first axis, e.g. those of all experts, in whatever layout.</summary>
+    /// <param name="name">The parameter's short name, e.g. "layers.0.experts.gate_up_proj".</param>
+    /// <exception cref="CheckpointException">As for <see cref="Matrix"/>.</exception>
+    public StoredMatrix[] StackedMatrices(string name, int count, int rows, int columns)
+    {
+        ModuleName module = new(Prefix, name);
+        if (IsFloating(module.Full) || !checkpoint.Names.Any(other => other.StartsWith(module.Full, StringComparison.Ordinal)))
+        {
+            StoredTensor dense = Require(name, count, rows, columns);
+            return [.. Enumerable.Range(0, count).Select(index => new DenseMatrix(dense[index]))];
+        }
+        WeightLayout layout = Layout(module);
+        return [.. Enumerable.Range(0, count).Select(index => layout.Read(Parts(module, rows, columns, new Stacked(index, count)), Location))];
+    }
+
+    /// <summary>Whether anything of the module of that short name is there.</summary>
+    public bool HasModule(string name) => modules.Value.Contains(WeightNames.Resolve(Prefix, name));
 
     /// <summary>As <see cref="Require"/>, but null when there is no tensor of that name.</summary>
     /// <exception cref="CheckpointException">It is there but has another shape or dtype.</exception>
@@ -73,9 +99,34 @@ public sealed class TensorSource
     /// <summary>Notes a weight that may be present but is not used, e.g. k_proj of a layer that shares its keys.</summary>
     public void Ignore(string name) => accounted.Add(WeightNames.Resolve(Prefix, name));
 
+    /// <summary>Notes a module that may be present but is not used, all its tensors.</summary>
+    public void IgnoreModule(string name)
+    {
+        string module = WeightNames.Resolve(Prefix, name) + ".";
+        accounted.UnionWith(checkpoint.Names.Where(other => other.StartsWith(module, StringComparison.Ordinal)));
+    }
+
     /// <summary>Full names, sorted, that were neither asked for nor ignored and belong to no vision or audio tower.</summary>
-    public IReadOnlyList<string> Unused() =>
-        [.. checkpoint.Names.Where(name => !accounted.Contains(name) && !WeightNames.IsTower(name)).Order(StringComparer.Ordinal)];
+    public IReadOnlyList<string> Unused()
+    {
+        string[] unused = [.. checkpoint.Names.Where(name => !accounted.Contains(name) && !WeightNames.IsTower(name)).Order(StringComparer.Ordinal)];
+        return quantization is null || unused.Length == 0 ? unused : [.. ActivationScales.Without(unused, accounted)];
+    }
+
+    private bool IsFloating(string fullName) => checkpoint.Find(fullName) is { DType: DType.F32 or DType.F16 or DType.BF16 };
+
+    private WeightLayout Layout(ModuleName module)
+    {
+        if (quantization?.LayoutOf(module) is { } layout) return layout;
+        string[] parts = [.. checkpoint.Names.Where(name => name.StartsWith(module.Full, StringComparison.Ordinal))];
+        throw new CheckpointException($"{checkpoint.LocationOf(parts[0])}: {MessageText.Quote(module.Full)} is stored as {MessageText.Some(parts, 6)}, "
+            + (quantization is null
+                ? "so it is quantised, but config.json has no quantization_config; take the config.json of this checkpoint"
+                : $"so it is quantised, but quantization_config ({quantization.Summary}) leaves it out; config.json is of another version of this checkpoint"));
+    }
+
+    private MatrixParts Parts(ModuleName module, int rows, int columns, Stacked? stacked)
+        => new(checkpoint, module.Full, rows, columns, stacked, name => accounted.Add(name));
 
     private static string Text(ReadOnlySpan<long> shape) => $"[{string.Join(", ", shape.ToArray())}]";
 }

@@ -6,8 +6,10 @@ namespace Lapidary.Checkpoints;
 /// </summary>
 public static class WeightNames
 {
-    /// <summary>Every text model has it, under exactly one prefix.</summary>
+    /// <summary>Every text model has it, under exactly one prefix; quantised under another part's name.</summary>
     private const string Probe = "embed_tokens.weight";
+
+    private static readonly string[] probes = [Probe, "embed_tokens.weight_packed", "embed_tokens.qweight", "embed_tokens.weight_blocks"];
 
     private const string OutputHead = "lm_head.";
 
@@ -17,11 +19,14 @@ public static class WeightNames
     private static readonly string[] towers =
         ["vision_tower.", "audio_tower.", "embed_vision.", "embed_audio.", "vision_embedder.", "audio_embedder.", "multi_modal_projector."];
 
+    /// <summary>Prefixes that text models are saved under, the fullest first.</summary>
+    public static IReadOnlyList<string> Prefixes => prefixes;
+
     /// <summary>The prefix of the text model's names, e.g. "model.language_model."; may be empty.</summary>
     /// <exception cref="CheckpointException">No known prefix, or more than one, has embed_tokens.weight.</exception>
     public static string TextPrefix(ICheckpoint checkpoint)
     {
-        string[] found = [.. prefixes.Where(prefix => checkpoint.Find(prefix + Probe) is not null)];
+        string[] found = [.. prefixes.Where(prefix => probes.Any(probe => checkpoint.Find(prefix + probe) is not null))];
         if (found.Length == 1) return found[0];
         if (found.Length > 1)
             throw new CheckpointException($"{checkpoint.Location}: more than one text model: {MessageText.Some(found.Select(prefix => prefix + Probe), 4)}; expected one");

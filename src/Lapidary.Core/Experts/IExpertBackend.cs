@@ -1,4 +1,3 @@
-using Lapidary.Checkpoints;
 using Lapidary.Lora;
 using Lapidary.Quantization;
 
@@ -17,22 +16,11 @@ public sealed record ExpertLayerSpec(
 public sealed record ExpertWeights(
     IReadOnlyList<StoredMatrix> Gate, IReadOnlyList<StoredMatrix>? Up, IReadOnlyList<StoredMatrix> Down)
 {
-    /// <summary>From the fused layout of HuggingFace: gate_up [e, 2i, h] with the gate's rows first, down [e, h, i].</summary>
-    public static ExpertWeights FromFused(StoredTensor gateUp, StoredTensor down)
-    {
-        int experts = (int)gateUp.Shape[0];
-        long intermediate = gateUp.Shape[1] / 2;
-        var gate = new StoredMatrix[experts];
-        var up = new StoredMatrix[experts];
-        var downs = new StoredMatrix[experts];
-        for (int e = 0; e < experts; e++)
-        {
-            gate[e] = new DenseMatrix(gateUp[e].Rows(0, intermediate));
-            up[e] = new DenseMatrix(gateUp[e].Rows(intermediate, intermediate));
-            downs[e] = new DenseMatrix(down[e]);
-        }
-        return new ExpertWeights(gate, up, downs);
-    }
+    /// <summary>From the fused layout of HuggingFace: a gate_up [2i, h] for each expert with the gate's rows first, a down [h, i].</summary>
+    public static ExpertWeights FromFused(IReadOnlyList<StoredMatrix> gateUp, IReadOnlyList<StoredMatrix> down) => new(
+        [.. gateUp.Select(matrix => matrix.SliceRows(0, matrix.Rows / 2))],
+        [.. gateUp.Select(matrix => matrix.SliceRows(matrix.Rows / 2, matrix.Rows / 2))],
+        down);
 }
 
 /// <summary>Whether a backend can serve a layer, and why not.</summary>

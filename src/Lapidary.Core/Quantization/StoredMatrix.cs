@@ -28,6 +28,11 @@ public abstract class StoredMatrix(string name, int rows, int columns, WeightFor
 
     /// <summary>Rows <paramref name="first"/> to first + count - 1, without copying.</summary>
     public abstract StoredMatrix SliceRows(int first, int count);
+
+    /// <summary>Refuses NaN and infinity, at the cost of a look at every element.</summary>
+    /// <param name="location">The file, for the message.</param>
+    /// <exception cref="CheckpointException">Names tensor and element.</exception>
+    public abstract void RequireFinite(string location);
 }
 
 /// <summary>A matrix of F32, F16 or BF16 elements.</summary>
@@ -42,6 +47,7 @@ public sealed class DenseMatrix : StoredMatrix
     public override long ByteLength => Tensor.ByteLength;
     public override void ReadRow(int row, Span<float> values) => Tensor.ReadSingles((long)row * Columns, values);
     public override StoredMatrix SliceRows(int first, int count) => new DenseMatrix(Tensor.Rows(first, count));
+    public override void RequireFinite(string location) => FiniteCheck.Require(Tensor, location);
 }
 
 /// <summary>A matrix of codes with a scale, and perhaps an offset, for each group of columns of each row.</summary>
@@ -80,6 +86,21 @@ public abstract class QuantizedMatrix(string name, int rows, int columns, Weight
         {
             int group = groups.IsEmpty ? i / GroupSize : groups[i];
             values[i] = table[codes[i]] * scales[group] + offsets[group];
+        }
+    }
+
+    /// <summary>Only codes of small floats can be NaN or infinity; scales are checked when the matrix is found.</summary>
+    public override void RequireFinite(string location)
+    {
+        bool[] bad = [.. Code.Values.ToArray().Select(value => !float.IsFinite(value))];
+        if (!bad.Contains(true)) return;
+        byte[] codes = new byte[Columns];
+        for (int row = 0; row < Rows; row++)
+        {
+            ReadCodes(row, codes);
+            for (int i = 0; i < codes.Length; i++)
+                if (bad[codes[i]])
+                    throw new CheckpointException($"{location}: tensor {MessageText.Quote(Name)} holds NaN or infinity (code 0x{codes[i]:x2}) at row {row}, column {i}; the file is damaged");
         }
     }
 }

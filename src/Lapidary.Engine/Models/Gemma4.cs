@@ -53,8 +53,8 @@ public sealed class Gemma4 : IDisposable
     /// <exception cref="BackendException">No expert backend, or not the forced one, can serve the model.</exception>
     public static Gemma4 Load(ICheckpoint checkpoint, Gemma4Config config, IKernels kernels, Gemma4Options options)
     {
-        TensorSource tensors = new(checkpoint);
-        ExpertSelection? selection = ExpertSpec(config, ExpertFormat(tensors)) is { } spec
+        TensorSource tensors = new(checkpoint, config.Quantization);
+        ExpertSelection? selection = ExpertSpec(config, ExpertFormat(config, tensors)) is { } spec
             ? ExpertBackends.Select(kernels.ExpertBackends, spec, options.ExpertBackend)
             : null;
         Gemma4Loader loader = new(config, tensors, kernels, selection?.Chosen, options.MaxStepTokens, options.Progress);
@@ -205,9 +205,18 @@ public sealed class Gemma4 : IDisposable
 
     public void Dispose() => scratch.Dispose();
 
-    /// <summary>Stored format of the experts, to ask backends with before anything is loaded.</summary>
-    public static WeightFormat ExpertFormat(TensorSource tensors)
-        => WeightFormat.OfDense((tensors.Find("layers.0.experts.gate_up_proj") ?? tensors.Find("layers.0.experts.0.gate_proj.weight"))?.DType ?? DType.BF16);
+    /// <summary>How the experts are stored, to ask backends with before anything is loaded.</summary>
+    /// <exception cref="CheckpointException">They are not stored as the configuration says.</exception>
+    public static WeightFormat ExpertFormat(Gemma4Config config, TensorSource tensors)
+    {
+        const string Experts = "layers.0.experts.";
+        if (config.Experts is { } experts)
+        {
+            if (tensors.HasModule($"{Experts}0.gate_proj")) return tensors.Matrix($"{Experts}0.gate_proj", experts.MoeIntermediateSize, config.HiddenSize).Format;
+            if (tensors.HasModule(Experts[..^1])) return tensors.StackedMatrices($"{Experts}gate_up_proj", experts.NumExperts, 2 * experts.MoeIntermediateSize, config.HiddenSize)[0].Format;
+        }
+        return WeightFormat.OfDense(DType.BF16);
+    }
 }
 
 /// <summary>Choices made when a model is loaded.</summary>

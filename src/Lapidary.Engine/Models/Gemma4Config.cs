@@ -1,3 +1,5 @@
+using Lapidary.Quantization;
+
 namespace Lapidary.Models;
 
 /// <summary>Geometry of one decoder layer.</summary>
@@ -55,6 +57,9 @@ public sealed record Gemma4Config
     public required RopeParameters SlidingRope { get; init; }
     public required RopeParameters FullRope { get; init; }
     public required Gemma4Experts? Experts { get; init; }
+
+    /// <summary>How weights are quantised; null for floating-point weights.</summary>
+    public required QuantizationConfig? Quantization { get; init; }
     public required IReadOnlyList<Gemma4Layer> Layers { get; init; }
 
     /// <summary>Ids that end a text, when generation_config.json names none.</summary>

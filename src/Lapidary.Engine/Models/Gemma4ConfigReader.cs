@@ -1,5 +1,5 @@
 using System.Globalization;
-using System.Text.Json;
+using Lapidary.Quantization;
 
 namespace Lapidary.Models;
 
@@ -19,38 +19,11 @@ public static class Gemma4ConfigReader
     public static Gemma4Config Load(string path)
     {
         string file = Directory.Exists(path) ? Path.Combine(path, "config.json") : path;
-        byte[] bytes;
-        try
-        {
-            if (new FileInfo(file) is { Exists: true, Length: > 16 << 20 })
-                throw new ConfigException($"{file}: larger than 16 MiB, which no model configuration is");
-            bytes = File.ReadAllBytes(file);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new ConfigException($"{file}: cannot be read ({exception.Message}); a model folder holds config.json beside its weights", exception);
-        }
-        return Parse(bytes, file);
+        return JsonConfig.Load(file, root => Read(root, Path.GetDirectoryName(file)));
     }
 
-    public static Gemma4Config Parse(ReadOnlyMemory<byte> json, string file)
-    {
-        try
-        {
-            using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = 32 });
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
-                throw new ConfigException($"{file}: not a JSON object");
-            return Read(TextConfig(new JsonConfig(document.RootElement, file)));
-        }
-        catch (JsonException exception)
-        {
-            throw new ConfigException(MessageText.OneLine($"{file}: not valid JSON ({exception.Message})"), exception);
-        }
-        catch (InvalidOperationException exception) // a string that is not valid UTF-16 or UTF-8
-        {
-            throw new ConfigException(MessageText.OneLine($"{file}: not valid JSON text ({exception.Message})"), exception);
-        }
-    }
+    /// <exception cref="ConfigException">Malformed, or describes what is not implemented.</exception>
+    public static Gemma4Config Parse(ReadOnlyMemory<byte> json, string file) => JsonConfig.Parse(json, file, root => Read(root, folder: null));
 
     private static JsonConfig TextConfig(JsonConfig root)
     {
@@ -65,8 +38,9 @@ public static class Gemma4ConfigReader
         return text;
     }
 
-    private static Gemma4Config Read(JsonConfig c)
+    private static Gemma4Config Read(JsonConfig root, string? folder)
     {
+        JsonConfig c = TextConfig(root);
         Refuse(c);
         string name = c.String("hidden_activation") ?? "gelu_pytorch_tanh";
         Activation activation;
@@ -97,6 +71,7 @@ public static class Gemma4ConfigReader
             SlidingRope = sliding,
             FullRope = full,
             Experts = Experts(c),
+            Quantization = QuantizationConfig.Find(root, folder),
             Layers = layers,
             EosTokenIds = c.Ints("eos_token_id") is { Count: > 0 } ids ? ids : [1],
         };
@@ -109,8 +84,6 @@ public static class Gemma4ConfigReader
         if (c.Bool("attention_bias", false)) throw c.Error("attention_bias is true; Gemma 4 has no biases and none are read");
         if (c.String("use_bidirectional_attention") is { } mode && mode != "vision")
             throw c.Error($"use_bidirectional_attention is \"{mode}\"; only causal text (null or \"vision\") is supported");
-        if (c.Object("quantization_config") is { } quantization)
-            throw c.Error($"quantization_config (\"{quantization.String("quant_method") ?? "unnamed"}\") is not supported: use an unquantised checkpoint");
     }
 
     private static Gemma4Experts? Experts(JsonConfig c)

@@ -37,7 +37,7 @@ internal sealed class Gemma4Loader(
     private StoredMatrix Head(StoredMatrix embedding)
     {
         if (!config.TieWordEmbeddings) return Matrix("lm_head", config.VocabSize, hidden);
-        tensors.Ignore("lm_head.weight"); // some checkpoints hold a duplicate of the tied head
+        tensors.IgnoreModule("lm_head"); // some checkpoints hold a duplicate of the tied head
         return embedding;
     }
 
@@ -47,7 +47,7 @@ internal sealed class Gemma4Loader(
         int queries = config.NumAttentionHeads * layer.HeadDim, keys = layer.KeyValueHeads * layer.HeadDim;
         bool shared = layer.SharesKeyValues;
         if (shared)
-            foreach (string unused in (string[])["k_proj.weight", "v_proj.weight", "k_norm.weight"]) tensors.Ignore(attention + unused);
+            foreach (string unused in (string[])["k_proj", "v_proj", "k_norm"]) tensors.IgnoreModule(attention + unused);
 
         return new Gemma4LayerWeights
         {
@@ -90,9 +90,10 @@ internal sealed class Gemma4Loader(
     private ExpertWeights Experts(string p, Gemma4Experts experts)
     {
         int count = experts.NumExperts, width = experts.MoeIntermediateSize;
-        if (tensors.Find($"{p}0.gate_proj.weight") is null)
+        if (!tensors.HasModule($"{p}0.gate_proj"))
             return ExpertWeights.FromFused(
-                Require($"{p}gate_up_proj", count, 2 * width, hidden), Require($"{p}down_proj", count, hidden, width));
+                Checked(tensors.StackedMatrices($"{p}gate_up_proj", count, 2 * width, hidden)),
+                Checked(tensors.StackedMatrices($"{p}down_proj", count, hidden, width)));
         return new ExpertWeights(
             [.. Enumerable.Range(0, count).Select(e => Matrix($"{p}{e}.gate_proj", width, hidden))],
             [.. Enumerable.Range(0, count).Select(e => Matrix($"{p}{e}.up_proj", width, hidden))],
@@ -121,22 +122,19 @@ internal sealed class Gemma4Loader(
 
     private IBuffer Vector(string name, int length) => kernels.LoadVector(Require(name, length));
 
-    private StoredMatrix Matrix(string name, int rows, int columns)
+    private StoredMatrix Matrix(string name, int rows, int columns) => Checked([tensors.Matrix(name, rows, columns)])[0];
+
+    private StoredMatrix[] Checked(StoredMatrix[] matrices)
     {
-        StoredMatrix matrix = tensors.Matrix(name, rows, columns);
-        if (matrix is DenseMatrix dense) CheckFinite(dense.Tensor);
-        return matrix;
+        foreach (StoredMatrix matrix in matrices)
+            if (checkAll || matrix.ByteLength < AlwaysCheckBelow) matrix.RequireFinite(tensors.Location);
+        return matrices;
     }
 
     private StoredTensor Require(string name, params ReadOnlySpan<long> shape)
     {
         StoredTensor tensor = tensors.Require(name, shape);
-        CheckFinite(tensor);
-        return tensor;
-    }
-
-    private void CheckFinite(StoredTensor tensor)
-    {
         if (checkAll || tensor.ByteLength < AlwaysCheckBelow) FiniteCheck.Require(tensor, tensors.Location);
+        return tensor;
     }
 }

@@ -32,7 +32,7 @@ public sealed class TensorSourceTests
         static string Refusal(string path)
         {
             using ICheckpoint checkpoint = Checkpoint.Open(path);
-            return Assert.Throws<CheckpointException>(() => new TensorSource(checkpoint)).Message;
+            return Assert.Throws<CheckpointException>(() => new TensorSource(checkpoint, quantization: null)).Message;
         }
     }
 
@@ -41,7 +41,7 @@ public sealed class TensorSourceTests
     {
         using CheckpointFolder folder = new();
         using ICheckpoint checkpoint = Model(folder);
-        TensorSource source = new(checkpoint);
+        TensorSource source = new(checkpoint, quantization: null);
         Assert.Equal("model.norm.weight", source.Require("norm.weight", 4).Name);
         Assert.Equal(DType.BF16, source.Require("embed_tokens.weight", 3, 4).DType);
         Assert.Null(source.Optional("layers.0.layer_scalar", 1));
@@ -62,7 +62,7 @@ public sealed class TensorSourceTests
     {
         using CheckpointFolder folder = new();
         using ICheckpoint checkpoint = Model(folder);
-        TensorSource source = new(checkpoint);
+        TensorSource source = new(checkpoint, quantization: null);
         Assert.Equal(["model.embed_tokens.weight", "model.layers.0.router.scale", "model.layers.0.self_attn.k_proj.weight", "model.norm.weight"], source.Unused());
         source.Require("embed_tokens.weight", 3, 4);
         source.Optional("norm.weight", 4);

@@ -1,11 +1,50 @@
 using System.Text.Json;
 
-namespace Lapidary.Models;
+namespace Lapidary;
 
 /// <summary>Typed, checked access to one object of a configuration file; every error names the file and the key.</summary>
-internal readonly struct JsonConfig(JsonElement element, string file)
+public readonly struct JsonConfig(JsonElement element, string file)
 {
     public string File => file;
+
+    /// <summary>Parses a configuration file and gives its object to <paramref name="read"/>, which must not keep it.</summary>
+    /// <exception cref="ConfigException">The file cannot be read, is no JSON object, or is refused by <paramref name="read"/>.</exception>
+    public static T Load<T>(string path, Func<JsonConfig, T> read)
+    {
+        byte[] bytes;
+        try
+        {
+            if (new FileInfo(path) is { Exists: true, Length: > 16 << 20 })
+                throw new ConfigException($"{path}: larger than 16 MiB, which no model configuration is");
+            bytes = System.IO.File.ReadAllBytes(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigException($"{path}: cannot be read ({exception.Message}); a model folder holds config.json beside its weights", exception);
+        }
+        return Parse(bytes, path, read);
+    }
+
+    /// <summary>As <see cref="Load"/>, from bytes.</summary>
+    /// <exception cref="ConfigException">No JSON object, or refused by <paramref name="read"/>.</exception>
+    public static T Parse<T>(ReadOnlyMemory<byte> json, string file, Func<JsonConfig, T> read)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = 32 });
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                ? read(new JsonConfig(document.RootElement, file))
+                : throw new ConfigException($"{file}: not a JSON object");
+        }
+        catch (JsonException exception)
+        {
+            throw new ConfigException(MessageText.OneLine($"{file}: not valid JSON ({exception.Message})"), exception);
+        }
+        catch (InvalidOperationException exception) // a string that is not valid UTF-16 or UTF-8
+        {
+            throw new ConfigException(MessageText.OneLine($"{file}: not valid JSON text ({exception.Message})"), exception);
+        }
+    }
 
     public JsonConfig? Object(string key)
     {
@@ -91,6 +130,24 @@ internal readonly struct JsonConfig(JsonElement element, string file)
                 ? id : throw Wrong(key, item, "a list of token ids"));
         return ints;
     }
+
+    /// <summary>One string or the strings of a list; nothing else is one.</summary>
+    public IReadOnlyList<string> Texts(string key)
+    {
+        if (!Present(key, out JsonElement value)) return [];
+        IEnumerable<JsonElement> items = value.ValueKind == JsonValueKind.Array ? value.EnumerateArray() : [value];
+        return [.. items.Where(item => item.ValueKind == JsonValueKind.String).Select(item => item.GetString()!)];
+    }
+
+    /// <summary>Whether the key is there and not null, false, empty or a dictionary without entries.</summary>
+    public bool Says(string key) => Present(key, out JsonElement value) && value.ValueKind switch
+    {
+        JsonValueKind.Object => value.EnumerateObject().Any(),
+        JsonValueKind.Array => value.GetArrayLength() > 0,
+        JsonValueKind.False => false,
+        JsonValueKind.String => value.GetString() is { Length: > 0 },
+        _ => true,
+    };
 
     public ConfigException Error(string message) => new(MessageText.OneLine($"{file}: {message}"));
 
