@@ -6,7 +6,7 @@ namespace Lapidary.Tests.Checkpoints;
 /// <summary>Every refusal of a single file, with its whole message.</summary>
 public sealed class MalformedFileTests
 {
-    private const string KnownDTypes = "known: F32, F16, BF16, I32, I64, U8, F64, I8, I16, U16, U32, U64, BOOL, F8_E4M3, F8_E5M2";
+    private const string KnownDTypes = "known: F32, F16, BF16, I32, I64, U8, F64, I8, I16, U16, U32, U64, BOOL, F8_E4M3, F8_E5M2, F8_E8M0";
 
     /// <summary>Name of the case, the file's bytes, the message after the file's path.</summary>
     public static TheoryData<string, byte[], string> Cells()

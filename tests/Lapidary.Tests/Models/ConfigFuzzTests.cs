@@ -83,7 +83,7 @@ public sealed class ConfigFuzzTests(ITestOutputHelper output)
         { "attention_bias", "true", "attention_bias is true; Gemma 4 has no biases" },
         { "attention_bias", "1", "\"attention_bias\" is 1, expected true or false" },
         { "use_bidirectional_attention", "\"all\"", "use_bidirectional_attention is \"all\"; only causal text" },
-        { "quantization_config", "{\"quant_method\":\"gptq\"}", "quantization_config (\"gptq\") is not supported" },
+        { "quantization_config", "{\"quant_method\":\"gptq\"}", "quantization_config has no \"bits\"" },
         { "eos_token_id", "-1", "\"eos_token_id\" is -1, expected an integer from 0" },
         { "eos_token_id", "[1,\"2\"]", "\"eos_token_id\" is \"2\", expected a list of token ids" },
     };
