@@ -9,18 +9,23 @@ internal sealed record AddedToken(int Id, string Content, bool Special, bool Sin
 /// <summary>Finds added tokens: the leftmost one, the longest of those that begin there.</summary>
 internal sealed class AddedTokens
 {
-    private readonly Dictionary<char, AddedToken[]> byFirstChar; // longest first
+    private readonly Dictionary<string, AddedToken> byText = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, AddedToken>.AlternateLookup<ReadOnlySpan<char>> bySpan;
+    private readonly Dictionary<char, int[]> lengths; // of the tokens that begin so, longest first: thousands begin with '<'
     private readonly SearchValues<char> firstChars;
 
     /// <param name="pattern">The text that stands for a token: its content, or its normalised content.</param>
     public AddedTokens(IEnumerable<AddedToken> tokens, Func<AddedToken, string> pattern)
     {
-        byFirstChar = tokens.Select(t => t with { Content = pattern(t) }).Where(t => t.Content.Length > 0)
-            .GroupBy(t => t.Content[0]).ToDictionary(g => g.Key, g => g.OrderByDescending(t => t.Content.Length).ToArray());
-        firstChars = SearchValues.Create([.. byFirstChar.Keys]);
+        foreach (AddedToken token in tokens)
+            if (pattern(token) is { Length: > 0 } text) byText.TryAdd(text, token with { Content = text });
+        bySpan = byText.GetAlternateLookup<ReadOnlySpan<char>>();
+        lengths = byText.Keys.GroupBy(text => text[0], text => text.Length)
+            .ToDictionary(group => group.Key, group => group.Distinct().OrderDescending().ToArray());
+        firstChars = SearchValues.Create([.. lengths.Keys]);
     }
 
-    public bool Any => byFirstChar.Count > 0;
+    public bool Any => byText.Count > 0;
 
     /// <summary>Cuts the text into stretches without added tokens (Token null) and added tokens, in order.</summary>
     public IEnumerable<(string Text, AddedToken? Token)> Split(string text)
@@ -52,8 +57,8 @@ internal sealed class AddedTokens
 
     private AddedToken? Match(string text, int position)
     {
-        foreach (AddedToken token in byFirstChar[text[position]])
-            if (string.CompareOrdinal(text, position, token.Content, 0, token.Content.Length) == 0) return token;
+        foreach (int length in lengths[text[position]])
+            if (position + length <= text.Length && bySpan.TryGetValue(text.AsSpan(position, length), out AddedToken? token)) return token;
         return null;
     }
 

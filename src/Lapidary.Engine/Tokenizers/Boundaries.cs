@@ -34,5 +34,5 @@ internal sealed class Boundaries(int capacity)
         : !others.Contains(Key(before, after));
 
     // A ulong's hash is its halves' exclusive or: 0 for every doubled character. Multiplied by an odd number, pairs stay distinct.
-    private static ulong Key(int last, int first) => (((ulong)last << 32) | (uint)first) * 0x9E3779B97F4A7C15;
+    internal static ulong Key(int last, int first) => (((ulong)last << 32) | (uint)first) * 0x9E3779B97F4A7C15;
 }

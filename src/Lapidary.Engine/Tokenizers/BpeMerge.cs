@@ -15,7 +15,7 @@ internal static class BpeMerge
     {
         < 2 => symbols.Length,
         <= ShortRow => Scan(merges, symbols),
-        _ => Heap(merges, symbols),
+        _ => Heap(merges, symbols, out _),
     };
 
     private static int Scan(MergeTable merges, Span<int> symbols)
@@ -45,7 +45,8 @@ internal static class BpeMerge
     }
 
     /// <summary>A linked row and a heap of pairs: n log n, for words of any length.</summary>
-    private static int Heap(MergeTable merges, Span<int> symbols)
+    /// <param name="steps">Pairs taken from the heap: fewer than 3 n.</param>
+    internal static int Heap(MergeTable merges, Span<int> symbols, out long steps)
     {
         int n = symbols.Length;
         int[] rented = ArrayPool<int>.Shared.Rent(4 * n);
@@ -60,9 +61,11 @@ internal static class BpeMerge
             if (ranks[i] != int.MaxValue) pairs.Add((i, Priority(ranks[i], i)));
         }
 
+        steps = 0;
         PriorityQueue<int, long> queue = new(pairs); // in one go: n steps, not n log n
         while (queue.TryDequeue(out int left, out long priority))
         {
+            steps++;
             if ((int)(priority >> 32) != ranks[left]) continue; // the pair has changed since
             int right = next[left], after = next[right];
             symbols[left] = results[left];

@@ -35,12 +35,23 @@ internal sealed class MergeTable
         return keys[slot] != Empty;
     }
 
+    /// <summary>Slots looked at in finding every pair of the table once: about as many as there are pairs.</summary>
+    internal long Probes()
+    {
+        long probes = 0;
+        for (int slot = 0; slot < keys.Length; slot++)
+            if (keys[slot] != Empty) probes += 1 + ((slot - Home(keys[slot])) & mask);
+        return probes;
+    }
+
     private static ulong Key(int left, int right) => ((ulong)(uint)left << 32) | (uint)right;
 
     private int Slot(ulong key)
     {
-        int slot = (int)((key * 0x9E3779B97F4A7C15) >> 40) & mask;
+        int slot = Home(key);
         while (keys[slot] != key && keys[slot] != Empty) slot = (slot + 1) & mask;
         return slot;
     }
+
+    private int Home(ulong key) => (int)((key * 0x9E3779B97F4A7C15) >> 40) & mask;
 }

@@ -112,8 +112,7 @@ internal static class Pieces
             position = start + length;
         }
         if (position < word.Length) ranges.Add((position, word.Length, invert));
-        Join(ranges, behavior);
-        foreach ((int start, int end, bool delimiter) in ranges)
+        foreach ((int start, int end, bool delimiter) in Joined(ranges, behavior))
             if (!(delimiter && behavior == SplitBehavior.Removed)) parts.Add(word[start..end]);
     }
 
@@ -123,28 +122,23 @@ internal static class Pieces
             yield return (i, literal.Length);
     }
 
-    private static void Join(List<(int Start, int End, bool Delimiter)> ranges, SplitBehavior behavior)
+    private static List<(int Start, int End, bool Delimiter)> Joined(List<(int Start, int End, bool Delimiter)> ranges, SplitBehavior behavior)
     {
-        for (int i = 0; i + 1 < ranges.Count;)
+        if (behavior is SplitBehavior.Removed or SplitBehavior.Isolated) return ranges;
+        List<(int Start, int End, bool Delimiter)> joined = new(ranges.Count);
+        foreach ((int start, int end, bool delimiter) in ranges)
         {
-            (int start, _, bool first) = ranges[i];
-            (_, int end, bool second) = ranges[i + 1];
-            bool join = behavior switch
-            {
-                SplitBehavior.Contiguous => first == second,
-                SplitBehavior.MergedWithPrevious => !first && second,
-                SplitBehavior.MergedWithNext => first && !second,
-                _ => false,
-            };
-            if (!join)
-            {
-                i++;
-                continue;
-            }
-            // With MergedWithPrevious the joined part counts as the delimiter, so that nothing joins it twice.
-            ranges[i] = (start, end, behavior == SplitBehavior.Contiguous ? first : behavior == SplitBehavior.MergedWithPrevious);
-            ranges.RemoveAt(i + 1);
-            if (behavior != SplitBehavior.Contiguous) i++;
+            if (joined.Count > 0 && Joins(joined[^1].Delimiter, delimiter, behavior)) joined[^1] = (joined[^1].Start, end, delimiter);
+            else joined.Add((start, end, delimiter));
         }
+        return joined;
     }
+
+    /// <summary>A joined part counts as what its second half is, so that nothing joins it twice.</summary>
+    private static bool Joins(bool first, bool second, SplitBehavior behavior) => behavior switch
+    {
+        SplitBehavior.MergedWithPrevious => !first && second,
+        SplitBehavior.MergedWithNext => first && !second,
+        _ => first == second,
+    };
 }

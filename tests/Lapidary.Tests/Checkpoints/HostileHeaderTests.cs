@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
 using Lapidary.Checkpoints;
@@ -35,8 +34,7 @@ public sealed partial class HostileHeaderTests
         using CheckpointFolder folder = new();
         byte[] original = Original(folder);
         int opened = 0, refused = 0;
-        Stopwatch clock = Stopwatch.StartNew();
-        for (int round = 0; round < 8_000 && clock.Elapsed < TimeSpan.FromSeconds(10); round++)
+        for (int round = 0; round < 4_000; round++)
         {
             byte[] mutated = Mutate(original, random);
             string path = folder.Write("mutated.safetensors", mutated);

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using System.Text.Json.Nodes;
 using Lapidary.Tokenizers;
@@ -101,11 +100,9 @@ public sealed class TokenizerFuzzTests(ITestOutputHelper output)
         Random random = new(Seed);
         string[] files = [.. SmallTokenizers.Names().Select(row => SmallTokenizers.Json(row.Data))];
         int served = 0, refused = 0;
-        TimeSpan slowest = TimeSpan.Zero;
         for (int round = 0; round < Rounds; round++)
         {
             byte[] damaged = round % 100 == 0 ? DamageBytes([.. Tiny], random) : Damage(files[random.Next(files.Length)], random);
-            Stopwatch clock = Stopwatch.StartNew();
             try
             {
                 Use(Load(damaged), random);
@@ -120,10 +117,8 @@ public sealed class TokenizerFuzzTests(ITestOutputHelper output)
             {
                 Assert.Fail($"round {round} of seed {Seed}: {exception}\n{Encoding.UTF8.GetString(damaged)[..Math.Min(damaged.Length, 3000)]}");
             }
-            if (clock.Elapsed > slowest) slowest = clock.Elapsed;
         }
-        output.WriteLine($"{served} served, {refused} refused, the slowest in {slowest.TotalMilliseconds:0} ms");
-        Assert.True(slowest < TimeSpan.FromSeconds(4), $"one took {slowest}");
+        output.WriteLine($"{served} served, {refused} refused");
         Assert.True(served > Rounds / 10 && refused > Rounds / 10, $"{served} served, {refused} refused: the damage tests nothing");
     }
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using CsCheck;
@@ -52,57 +51,6 @@ public sealed class TokenizerTests
         int[] ids = Tiny.Encode("𓀀a", SpecialTokens.Omit); // four bytes that the vocabulary lacks as a character
         Assert.True(ids.Length >= 5);
         Assert.Equal(["", "", "", "", "𓀀a"], ids.Select(detokenizer.Push));
-    }
-
-    [Theory]
-    [InlineData("a")]
-    [InlineData(" ")]
-    [InlineData("\n")]
-    [InlineData("ab")]
-    [InlineData("\u4e00")]
-    [InlineData("\U0001F642")]
-    public void Long_runs_take_no_quadratic_time(string unit)
-    {
-        foreach (Tokenizer tokenizer in (Tokenizer[])[Tiny, DoublingMerges])
-        {
-            string quarter = string.Concat(Enumerable.Repeat(unit, (1 << 18) / unit.Length)), whole = string.Concat(Enumerable.Repeat(quarter, 4));
-            tokenizer.Encode(quarter); // compiles the code
-            // 4 times the time when linear, 16 when quadratic; the least of several, since other programs run too.
-            double ratio = LeastSeconds(tokenizer, whole) / LeastSeconds(tokenizer, quarter);
-            Assert.InRange(ratio, 0, 10);
-        }
-    }
-
-    private static double LeastSeconds(Tokenizer tokenizer, string text) => Enumerable.Range(0, 7).Min(_ =>
-    {
-        long start = Stopwatch.GetTimestamp();
-        Assert.NotEmpty(tokenizer.Encode(text));
-        return Stopwatch.GetElapsedTime(start).TotalSeconds;
-    });
-
-    /// <summary>Merges runs of any character below to 2, 4, 8 … of it: no run can be cut, and every step merges.</summary>
-    private static Tokenizer DoublingMerges { get; } = new(TokenizerFile.Parse(Encoding.UTF8.GetBytes(Doubling()), "doubling"));
-
-    private static string Doubling()
-    {
-        List<string> vocab = [];
-        List<string[]> merges = [];
-        foreach (string unit in (string[])["a", " ", "\n", "ab", "\u4e00", "\U0001F642"])
-        {
-            if (unit == "ab")
-            {
-                vocab.Add("b");
-                merges.Add(["a", "b"]);
-            }
-            for (int power = 0; power < 12; power++)
-            {
-                string text = string.Concat(Enumerable.Repeat(unit, 1 << power));
-                vocab.Add(text);
-                if (power < 11) merges.Add([text, text]);
-            }
-        }
-        var ids = vocab.Select((token, id) => (token, id)).ToDictionary(p => p.token, p => p.id);
-        return $"{{\"model\":{{\"vocab\":{JsonSerializer.Serialize(ids)},\"merges\":{JsonSerializer.Serialize(merges)}}}}}";
     }
 
     [Fact]
