@@ -51,13 +51,17 @@ public sealed class CodeType
         _ => Float(code, exponentBits: 5, mantissaBits: 2, bias: 15),
     });
 
+    /// <summary>The 16 uneven steps of ggml's IQ4_NL.</summary>
+    public static CodeType IQ4NL { get; } = new("iq4nl", 4, code =>
+        ((ReadOnlySpan<sbyte>)[-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113])[code]);
+
     private static readonly CodeType[] Unsigned = [.. Enumerable.Range(0, 9).Select(bits => new CodeType($"uint{bits}", bits, code => code))];
 
     private static readonly CodeType[] Signed =
         [.. Enumerable.Range(0, 9).Select(bits => new CodeType($"int{bits}", bits, code => code - (1 << bits) / 2))];
 
     /// <summary>Every code type a stored weight may use.</summary>
-    public static IReadOnlyList<CodeType> All { get; } = [.. Unsigned[1..], .. Signed[1..], E2M1, E2M3, E3M2, E4M3, E5M2];
+    public static IReadOnlyList<CodeType> All { get; } = [.. Unsigned[1..], .. Signed[1..], E2M1, E2M3, E3M2, E4M3, E5M2, IQ4NL];
 
     public override string ToString() => Name;
 

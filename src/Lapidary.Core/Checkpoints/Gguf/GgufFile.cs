@@ -1,4 +1,5 @@
 using System.Numerics;
+using Lapidary.Quantization;
 
 namespace Lapidary.Checkpoints.Gguf;
 
@@ -51,6 +52,16 @@ public sealed class GgufFile : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, tensor.ByteLength - length);
         return file.Bytes(dataStart + tensor.Offset + offset, length);
     }
+
+    /// <summary>A weight matrix [rows, columns]; a tensor of more axes has them joined into rows.</summary>
+    /// <exception cref="CheckpointException">Weights of its type are not read; the message lists the known types.</exception>
+    public StoredMatrix Matrix(GgufTensor tensor) => tensor.Type.Open is { } open
+        ? open(this, tensor)
+        : throw new CheckpointException($"{Location}: tensor {MessageText.Quote(tensor.Name)} is {tensor.Type.Name}, which is not read; known: {string.Join(", ", GgufType.All.Where(t => t.Open is not null).Select(t => t.Name))}");
+
+    /// <summary>A tensor of plain elements, its axes but the last joined into rows.</summary>
+    internal StoredTensor Stored(GgufTensor tensor, DType dtype)
+        => new(tensor.Name, dtype, [tensor.Rows, tensor.Shape[^1]], AddressOf(tensor), file.Handle);
 
     /// <exception cref="CheckpointException">The file is missing, unreadable, truncated or not well-formed.</exception>
     public static GgufFile Open(string path)

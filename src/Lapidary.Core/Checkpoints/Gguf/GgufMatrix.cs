@@ -1,0 +1,38 @@
+using Lapidary.Quantization;
+
+namespace Lapidary.Checkpoints.Gguf;
+
+/// <summary>A quantised matrix of a GGUF file: rows of blocks, where they lie.</summary>
+internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int firstRow, int rows) : QuantizedMatrix(
+    tensor.Name, rows, checked((int)tensor.Shape[^1]), WeightFormat.OfCodes(TBlock.Code, TBlock.GroupSize, TBlock.HasOffsets))
+    where TBlock : struct, IGgufBlock
+{
+    private readonly int rowBytes = checked((int)tensor.Type.Bytes(tensor.Shape[^1]));
+
+    public override long ByteLength => (long)Rows * rowBytes;
+
+    public override void ReadCodes(int row, Span<byte> codes)
+    {
+        int elements = tensor.Type.BlockElements, bytes = tensor.Type.BlockBytes;
+        ReadOnlySpan<byte> blocks = RowBytes(row);
+        for (int block = 0; block * elements < Columns; block++)
+            TBlock.ReadCodes(blocks.Slice(block * bytes, bytes), codes.Slice(block * elements, elements));
+    }
+
+    public override void ReadScales(int row, Span<float> scales, Span<float> offsets)
+    {
+        int groups = tensor.Type.BlockElements / TBlock.GroupSize, bytes = tensor.Type.BlockBytes;
+        ReadOnlySpan<byte> blocks = RowBytes(row);
+        if (!TBlock.HasOffsets) offsets.Clear();
+        for (int block = 0; block * groups < Groups; block++)
+            TBlock.ReadScales(blocks.Slice(block * bytes, bytes), scales.Slice(block * groups, groups), offsets.Slice(block * groups, groups));
+    }
+
+    public override StoredMatrix SliceRows(int first, int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(first + count, Rows);
+        return new GgufMatrix<TBlock>(file, tensor, firstRow + first, count);
+    }
+
+    private ReadOnlySpan<byte> RowBytes(int row) => file.Bytes(tensor, (long)(firstRow + row) * rowBytes, rowBytes);
+}

@@ -1,0 +1,96 @@
+using System.Buffers.Binary;
+using Lapidary.Quantization;
+
+namespace Lapidary.Checkpoints.Gguf;
+
+// Blocks of 32 elements with one scale each.
+
+/// <summary>half d; 16 bytes of nibbles. (q - 8) · d</summary>
+internal readonly struct Q4_0 : IGgufBlock
+{
+    public static CodeType Code => CodeType.Int(4);
+    public static int GroupSize => 32;
+    public static bool HasOffsets => false;
+    public static void ReadCodes(ReadOnlySpan<byte> block, Span<byte> codes) => GgufBits.Nibbles(block[2..], codes);
+    public static void ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets) => scales[0] = GgufBits.Half(block);
+}
+
+/// <summary>half d, half m; 16 bytes of nibbles. q · d + m</summary>
+internal readonly struct Q4_1 : IGgufBlock
+{
+    public static CodeType Code => CodeType.UInt(4);
+    public static int GroupSize => 32;
+    public static bool HasOffsets => true;
+    public static void ReadCodes(ReadOnlySpan<byte> block, Span<byte> codes) => GgufBits.Nibbles(block[4..], codes);
+
+    public static void ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets)
+        => (scales[0], offsets[0]) = (GgufBits.Half(block), GgufBits.Half(block[2..]));
+}
+
+/// <summary>half d; 32 fifth bits; 16 bytes of nibbles. (q - 16) · d</summary>
+internal readonly struct Q5_0 : IGgufBlock
+{
+    public static CodeType Code => CodeType.Int(5);
+    public static int GroupSize => 32;
+    public static bool HasOffsets => false;
+
+    public static void ReadCodes(ReadOnlySpan<byte> block, Span<byte> codes)
+    {
+        GgufBits.Nibbles(block[6..], codes);
+        GgufBits.FifthBits(BinaryPrimitives.ReadUInt32LittleEndian(block[2..]), codes);
+    }
+
+    public static void ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets) => scales[0] = GgufBits.Half(block);
+}
+
+/// <summary>half d, half m; 32 fifth bits; 16 bytes of nibbles. q · d + m</summary>
+internal readonly struct Q5_1 : IGgufBlock
+{
+    public static CodeType Code => CodeType.UInt(5);
+    public static int GroupSize => 32;
+    public static bool HasOffsets => true;
+
+    public static void ReadCodes(ReadOnlySpan<byte> block, Span<byte> codes)
+    {
+        GgufBits.Nibbles(block[8..], codes);
+        GgufBits.FifthBits(BinaryPrimitives.ReadUInt32LittleEndian(block[4..]), codes);
+    }
+
+    public static void ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets)
+        => (scales[0], offsets[0]) = (GgufBits.Half(block), GgufBits.Half(block[2..]));
+}
+
+/// <summary>half d; 32 signed bytes. q · d</summary>
+internal readonly struct Q8_0 : IGgufBlock
+{
+    public static CodeType Code => CodeType.Int(8);
+    public static int GroupSize => 32;
+    public static bool HasOffsets => false;
+
+    public static void ReadCodes(ReadOnlySpan<byte> block, Span<byte> codes)
+    {
+        for (int i = 0; i < 32; i++) codes[i] = (byte)(block[2 + i] ^ 0x80); // two's complement to offset binary
+    }
+
+    public static void ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets) => scales[0] = GgufBits.Half(block);
+}
+
+/// <summary>half d; 16 bytes of nibbles that index a table of 16 uneven steps.</summary>
+internal readonly struct IQ4_NL : IGgufBlock
+{
+    public static CodeType Code => CodeType.IQ4NL;
+    public static int GroupSize => 32;
+    public static bool HasOffsets => false;
+    public static void ReadCodes(ReadOnlySpan<byte> block, Span<byte> codes) => GgufBits.Nibbles(block[2..], codes);
+    public static void ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets) => scales[0] = GgufBits.Half(block);
+}
+
+/// <summary>One byte, the exponent of a power of two (bias 127); 16 bytes of 4-bit floats.</summary>
+internal readonly struct Mxfp4 : IGgufBlock
+{
+    public static CodeType Code => CodeType.E2M1;
+    public static int GroupSize => 32;
+    public static bool HasOffsets => false;
+    public static void ReadCodes(ReadOnlySpan<byte> block, Span<byte> codes) => GgufBits.Nibbles(block[1..], codes);
+    public static void ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets) => scales[0] = MathF.ScaleB(1, block[0] - 127);
+}
