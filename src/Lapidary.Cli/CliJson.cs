@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Lapidary.Cli.Commands;
+using Lapidary.Cli.Reports;
 using Lapidary.Verification;
 
 namespace Lapidary.Cli;
@@ -8,6 +9,8 @@ namespace Lapidary.Cli;
 /// <summary>Everything the commands print as JSON.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(ParityReport))]
+[JsonSerializable(typeof(RoutingReport))]
+[JsonSerializable(typeof(VerifyResult))]
 [JsonSerializable(typeof(int[]))]
 [JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(RunResult))]

@@ -29,12 +29,7 @@ internal sealed class ModelOptions
             command.Options.Add(option);
     }
 
-    public CpuKernels Kernels(ParseResult parsed)
-    {
-        int? count = parsed.GetValue(threads);
-        if (count is < 1 or > 1024) throw new RequestException($"--threads is {count}, expected 1 to 1024");
-        return new CpuKernels(count);
-    }
+    public CpuKernels Kernels(ParseResult parsed) => Devices.Cpu(parsed.GetValue(threads));
 
     public LanguageModel Open(ParseResult parsed, IKernels kernels)
     {

@@ -12,6 +12,8 @@ RootCommand root = new("Lapidary runs mixture-of-experts language models from Hu
     InspectCommand.Create(),
     DoctorCommand.Create(),
     ParityCommand.Create(),
+    VerifyCommand.Create(),
+    ExpertsCommand.Create(),
     TokenizeCommand.Create(),
     DetokenizeCommand.Create(),
     RenderCommand.Create(),

@@ -11,17 +11,18 @@ namespace Lapidary.Verification;
 /// <param name="Unused">Experts never chosen.</param>
 /// <param name="Margin">Gap between the k-th and the next probability of the softmax over all experts, over the tokens: how
 /// close a choice was. Null when every expert is always chosen.</param>
-/// <param name="CloseCalls">Share of tokens with a gap below 0.001, whose choice a small error can turn.</param>
+/// <param name="CloseCalls">Share of tokens with a gap below <see cref="CloseMargin"/>, whose choice a small error can turn.</param>
 public sealed record LayerRouting(
     int Layer, IReadOnlyList<long> Tokens, double MaxOverMean, double CoefficientOfVariation, double Entropy, int Unused,
-    Distribution? Margin, double? CloseCalls);
+    Distribution? Margin, double? CloseCalls)
+{
+    /// <summary>A gap that reduced precision can close.</summary>
+    public const double CloseMargin = 1e-3;
+}
 
 /// <summary>Counts choices and collects margins per layer; 8 bytes per token and layer.</summary>
 internal sealed class RoutingStatistics
 {
-    /// <summary>A gap that reduced precision can close.</summary>
-    public const double CloseMargin = 1e-3;
-
     private readonly int topK;
     private readonly long[][] chosen;
     private readonly List<double>[] margins;
@@ -66,6 +67,6 @@ internal sealed class RoutingStatistics
         return new LayerRouting(
             layer, counts, counts.Max() / mean, Math.Sqrt(variance) / mean, counts.Length > 1 ? entropy / Math.Log(counts.Length) : 1,
             counts.Count(c => c == 0), margins[layer].Count > 0 ? Distribution.Of(margins[layer]) : null,
-            margins[layer].Count > 0 ? (double)margins[layer].Count(m => m < CloseMargin) / margins[layer].Count : null);
+            margins[layer].Count > 0 ? (double)margins[layer].Count(m => m < LayerRouting.CloseMargin) / margins[layer].Count : null);
     }
 }

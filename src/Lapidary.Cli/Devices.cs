@@ -1,0 +1,21 @@
+using Lapidary.Cpu;
+
+namespace Lapidary.Cli;
+
+/// <summary>The devices this program knows, by name.</summary>
+internal static class Devices
+{
+    public const string CpuName = "cpu";
+
+    private static readonly string[] Names = [CpuName];
+
+    /// <exception cref="RequestException">The number of threads is out of range.</exception>
+    public static CpuKernels Cpu(int? threads) => threads is < 1 or > 1024
+        ? throw new RequestException($"--threads is {threads}, expected 1 to 1024")
+        : new CpuKernels(threads);
+
+    /// <exception cref="RequestException">No device of that name; the message lists the known ones.</exception>
+    public static IKernels Open(string name, int? threads) => name == CpuName
+        ? Cpu(threads)
+        : throw new RequestException($"unknown device {MessageText.Quote(name)}; this program has {string.Join(", ", Names)}");
+}
