@@ -95,7 +95,7 @@ def cases():
     yield "stacked_ct_fp8_channel", ct_config("float-quantized", dict(fp8, strategy="channel")), lambda w: p.fp8(w, (1, IN), "weight_scale", torch.bfloat16)
     yield "stacked_ct_nvfp4", ct_config("nvfp4-pack-quantized", dict(type="float", strategy="tensor_group", group_size=16)), lambda w: p.nvfp4(w, False)
     yield "stacked_fp8_block", fp8_config([24, 40]), lambda w: p.fp8(w, (24, 40), "weight_scale_inv")
-    yield "stacked_fp8_halves", fp8_config([24, 40]), halves
+    yield "stacked_fp8_halves", fp8_config([12, 40]), halves
     yield "stacked_fp8_tensor", fp8_config(None), lambda w: p.fp8(w, (OUT, IN), "weight_scale_inv", scale_shape=(1, 1))
     yield "stacked_mxfp4_blocks", {"quant_method": "mxfp4"}, lambda w: p.mxfp4(w, True)
 
@@ -117,7 +117,7 @@ def borrowing(w, bits):
 
 def halves(w):
     """gate and up quantised by themselves and stacked afterwards: blocks begin anew at the half."""
-    (gate, gate_value), (up, up_value) = (p.fp8(half, (24, 40), "weight_scale_inv") for half in (w[:OUT // 2], w[OUT // 2:]))
+    (gate, gate_value), (up, up_value) = (p.fp8(half, (12, 40), "weight_scale_inv") for half in (w[:OUT // 2], w[OUT // 2:]))
     return {k: torch.cat((gate[k].view(torch.uint8), up[k].view(torch.uint8))).view(gate[k].dtype) for k in gate}, torch.cat((gate_value, up_value))
 
 
