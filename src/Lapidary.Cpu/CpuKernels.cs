@@ -11,20 +11,33 @@ namespace Lapidary.Cpu;
 public sealed unsafe class CpuKernels : IKernels
 {
     private readonly WorkerPool pool;
+    private readonly Workspace workspace = new();
 
     /// <param name="threads">Worker threads, the caller included; null for one per processor.</param>
     public CpuKernels(int? threads = null)
     {
         Threads = threads ?? Environment.ProcessorCount;
         pool = new WorkerPool(Threads);
-        ExpertBackends = [new GroupedExperts(pool), new ReferenceExperts()];
+        ExpertBackends =
+        [
+            new MarlinExperts(pool, workspace),
+            new GroupedExperts(pool, workspace),
+            new BatchedExperts(pool, workspace),
+            new HummingExperts(pool, workspace, DType.BF16),
+            new HummingExperts(pool, workspace, DType.I8),
+            new ReferenceExperts(),
+        ];
     }
 
     public int Threads { get; }
     public string Description => $"CPU, {CpuFeatures.VectorBits}-bit vectors, {Threads} threads";
     public IReadOnlyList<IExpertBackend> ExpertBackends { get; }
 
-    public void Dispose() => pool.Dispose();
+    public void Dispose()
+    {
+        pool.Dispose();
+        workspace.Dispose();
+    }
 
     public IBuffer Allocate(DType dtype, int rows, int columns) => new CpuBuffer(dtype, rows, columns);
 

@@ -61,6 +61,9 @@ internal sealed unsafe class CodePanels : IDisposable
     /// <summary>One past the last packed column of each group.</summary>
     public int[] GroupEnds { get; }
 
+    /// <summary>Whether columns lie in the same order and groups as there.</summary>
+    public bool HasColumnsOf(CodePanels other) => Order.AsSpan().SequenceEqual(other.Order) && GroupEnds.AsSpan().SequenceEqual(other.GroupEnds);
+
     public float* Words(int panel) => (float*)(words + (nint)panel * WordsPerRow * Lanes);
     public float* Scales(int panel) => scales + (nint)panel * Groups * Lanes;
 

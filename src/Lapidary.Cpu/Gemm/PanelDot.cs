@@ -33,30 +33,16 @@ internal static unsafe class PanelDot<TLane, TBits, TDecoder>
                 for (int p = panel; p < panel + panels; p++)
                 {
                     OneByFour(weights, decoder, p, x + t * xStride, xStride, sums);
-                    for (int i = 0; i < 4; i++) Store(sums + i * TLane.Count, p, from, to, y + (t + i) * yStride);
+                    for (int i = 0; i < 4; i++) PanelRows.Store<TLane>(sums + i * TLane.Count, p, from, to, y + (t + i) * yStride);
                 }
             }
             for (int t = blocked; t < tokens; t++)
             {
                 if (panels == 4) FourByOne(weights, decoder, panel, x + t * xStride, sums);
                 else for (int p = 0; p < panels; p++) One(weights, decoder, panel + p, x + t * xStride, sums + p * TLane.Count);
-                for (int p = 0; p < panels; p++) Store(sums + p * TLane.Count, panel + p, from, to, y + t * yStride);
+                for (int p = 0; p < panels; p++) PanelRows.Store<TLane>(sums + p * TLane.Count, panel + p, from, to, y + t * yStride);
             }
         }
-    }
-
-    /// <summary>The sums of a panel's rows that lie in [from, to).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store(float* sums, int panel, int from, int to, float* y)
-    {
-        int row = panel * TLane.Count;
-        if (row >= from && row + TLane.Count <= to)
-        {
-            TLane.Store(TLane.Load(sums), y + row);
-            return;
-        }
-        for (int i = 0; i < TLane.Count; i++)
-            if (row + i >= from && row + i < to) y[row + i] = sums[i];
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

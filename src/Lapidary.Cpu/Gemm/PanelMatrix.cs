@@ -2,43 +2,47 @@ using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Gemm;
 
-/// <summary>A quantised matrix as panels, its code closed over at load. Activations and sums are float32.</summary>
+/// <summary>A quantised matrix as panels, its code closed over at load. Sums are float32.</summary>
 /// <param name="source">Rows are looked up where they are stored.</param>
-internal sealed unsafe class PanelMatrix<TLane, TBits, TDecoder>(QuantizedMatrix source, TDecoder decoder)
+/// <param name="hiddenStates">F32, or BF16 to round what is multiplied to bfloat16 first.</param>
+internal sealed unsafe class PanelMatrix<TLane, TBits, TDecoder>(QuantizedMatrix source, TDecoder decoder, DType hiddenStates)
     : WeightMatrix(source.Rows, source.Columns)
     where TLane : struct, IFloatLane<TLane>
     where TBits : struct, IBitWidth
     where TDecoder : struct, ICodeDecoder
 {
-    private readonly CodePanels panels = new(source, TLane.Count, decoder.Origin);
+    public CodePanels Panels { get; } = new(source, TLane.Count, decoder.Origin);
 
     public override int Grain => TLane.Count;
 
     public override void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
     {
-        if (panels.Order.Length == 0)
-        {
-            PanelDot<TLane, TBits, TDecoder>.Rows(panels, decoder, from, to, x, xStride, tokens, y, yStride);
-            return;
-        }
-        float* ordered = ThreadScratch.Floats(checked(tokens * Columns));
+        x = Inputs(x, ref xStride, tokens);
+        PanelDot<TLane, TBits, TDecoder>.Rows(Panels, decoder, from, to, x, xStride, tokens, y, yStride);
+    }
+
+    /// <summary>The rows of x as the panels are multiplied with them: in their column order, rounded. Valid until the thread's next call.</summary>
+    public float* Inputs(float* x, ref nint xStride, int tokens)
+    {
+        bool rounded = hiddenStates == DType.BF16;
+        if (Panels.Order.Length == 0 && !rounded) return x;
+        float* inputs = ThreadScratch.Floats(checked(tokens * Columns));
         for (int t = 0; t < tokens; t++)
         {
-            float* row = x + t * xStride, target = ordered + (nint)t * Columns;
-            for (int i = 0; i < Columns; i++) target[i] = row[panels.Order[i]];
+            float* row = x + t * xStride, input = inputs + (nint)t * Columns;
+            for (int i = 0; i < Columns; i++)
+            {
+                float value = row[Panels.Order.Length == 0 ? i : Panels.Order[i]];
+                input[i] = rounded ? BFloat16.Round(value) : value;
+            }
         }
-        PanelDot<TLane, TBits, TDecoder>.Rows(panels, decoder, from, to, ordered, Columns, tokens, y, yStride);
+        xStride = Columns;
+        return inputs;
     }
 
-    public override void CopyRow(int row, float scale, float* output)
-    {
-        Span<float> values = new(output, Columns);
-        source.ReadRow(row, values);
-        if (scale == 1) return;
-        for (int i = 0; i < values.Length; i++) values[i] *= scale;
-    }
+    public override void CopyRow(int row, float scale, float* output) => CopyStoredRow(source, row, scale, output);
 
-    public override void Dispose() => panels.Dispose();
+    public override void Dispose() => Panels.Dispose();
 }
 
 /// <summary>Memory of a worker for one call of a kernel; grows to the largest and stays.</summary>

@@ -25,6 +25,13 @@ internal readonly unsafe struct BFloat16(ushort bits) : IWeightElement<BFloat16>
     public static TLane Load<TLane>(BFloat16* source) where TLane : struct, IFloatLane<TLane> => TLane.LoadBf16((ushort*)source);
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float ToSingle(BFloat16 value) => BitConverter.UInt32BitsToSingle((uint)value.bits << 16);
+
+    /// <summary>The nearest bfloat16, ties to even. Not for NaN.</summary>
+    public static float Round(float value)
+    {
+        uint word = BitConverter.SingleToUInt32Bits(value);
+        return BitConverter.UInt32BitsToSingle((word + 0x7fff + ((word >> 16) & 1)) & 0xffff0000);
+    }
 }
 
 internal readonly unsafe struct Float16(ushort bits) : IWeightElement<Float16>

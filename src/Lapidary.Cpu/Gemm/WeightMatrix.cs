@@ -30,20 +30,43 @@ internal abstract unsafe class WeightMatrix : IDisposable
         _ => Load<V4>(matrix),
     };
 
+    /// <summary>As <see cref="Load(StoredMatrix)"/>, for codes and hidden states rounded to BF16 or I8 (in groups of 32 columns).</summary>
+    public static WeightMatrix LoadRounded(QuantizedMatrix matrix, DType hiddenStates) => CpuFeatures.VectorBits switch
+    {
+        512 => LoadRounded<V16>(matrix, hiddenStates),
+        256 => LoadRounded<V8>(matrix, hiddenStates),
+        _ => LoadRounded<V4>(matrix, hiddenStates),
+    };
+
+    /// <summary>With a width of choice, for tests.</summary>
+    public static WeightMatrix LoadRounded<TLane>(QuantizedMatrix matrix, DType hiddenStates) where TLane : struct, IFloatLane<TLane>
+        => CodeDecoder.Accept(matrix.Code, new PanelLoader<TLane>(matrix, hiddenStates));
+
     /// <summary>With a width of choice, for tests.</summary>
     public static WeightMatrix Load<TLane>(StoredMatrix matrix) where TLane : struct, IFloatLane<TLane> => matrix switch
     {
         DenseMatrix { Tensor.DType: DType.F32 } dense => new Dense<TLane, Float32>(dense.Tensor),
         DenseMatrix { Tensor.DType: DType.BF16 } dense => new Dense<TLane, BFloat16>(dense.Tensor),
         DenseMatrix { Tensor.DType: DType.F16 } dense => new Dense<TLane, Float16>(dense.Tensor),
-        QuantizedMatrix quantized => CodeDecoder.Accept(quantized.Code, new PanelLoader<TLane>(quantized)),
+        QuantizedMatrix quantized => LoadRounded<TLane>(quantized, DType.F32),
         _ => throw new BackendException($"matrix \"{matrix.Name}\" is {matrix.Format}; the CPU multiplies F32, F16, BF16 and coded weights"),
     };
 
-    private sealed class PanelLoader<TLane>(QuantizedMatrix matrix) : ICodeVisitor<WeightMatrix> where TLane : struct, IFloatLane<TLane>
+    private sealed class PanelLoader<TLane>(QuantizedMatrix matrix, DType hiddenStates) : ICodeVisitor<WeightMatrix>
+        where TLane : struct, IFloatLane<TLane>
     {
         public WeightMatrix Visit<TBits, TDecoder>(TDecoder decoder) where TBits : struct, IBitWidth where TDecoder : struct, ICodeDecoder
-            => new PanelMatrix<TLane, TBits, TDecoder>(matrix, decoder);
+            => hiddenStates == DType.I8
+                ? new Int8PanelMatrix<TLane, TBits, TDecoder>(matrix, decoder)
+                : new PanelMatrix<TLane, TBits, TDecoder>(matrix, decoder, hiddenStates);
+    }
+
+    /// <summary>output = the stored row * scale.</summary>
+    protected static void CopyStoredRow(QuantizedMatrix source, int row, float scale, float* output)
+    {
+        Span<float> values = new(output, source.Columns);
+        source.ReadRow(row, values);
+        for (int i = 0; i < values.Length; i++) values[i] *= scale;
     }
 
     /// <param name="tensor">Kept so that the mapped file stays open.</param>

@@ -1,0 +1,73 @@
+using Lapidary.Cpu.Gemm;
+using Lapidary.Experts;
+using Lapidary.Quantization;
+
+namespace Lapidary.Cpu.Experts;
+
+/// <summary>The packed weights of a layer's experts and the activation between them.</summary>
+internal unsafe class ExpertMatrices : IDisposable
+{
+    private readonly WeightMatrix[] downs;
+
+    /// <param name="load">Packs a matrix.</param>
+    public ExpertMatrices(ExpertLayerSpec spec, ExpertWeights weights, Func<StoredMatrix, WeightMatrix> load)
+    {
+        Activation = CpuActivation.Load(spec.Activation);
+        Gates = LoadAll(weights.Gate);
+        Ups = weights.Up is null ? null : LoadAll(weights.Up);
+        downs = LoadAll(weights.Down);
+
+        WeightMatrix[] LoadAll(IReadOnlyList<StoredMatrix> matrices)
+        {
+            var loaded = new WeightMatrix[matrices.Count];
+            if (spec.Weights.Code is null)
+                for (int e = 0; e < loaded.Length; e++) loaded[e] = load(matrices[e]); // nothing is packed
+            else
+                Parallel.For(0, loaded.Length, e => loaded[e] = load(matrices[e]));
+            return loaded;
+        }
+    }
+
+    protected CpuActivation Activation { get; }
+    protected WeightMatrix[] Gates { get; }
+
+    /// <summary>Null for non-gated experts.</summary>
+    protected WeightMatrix[]? Ups { get; }
+    public int GateGrain => Gates[0].Grain;
+    public int DownGrain => downs[0].Grain;
+
+    /// <summary>gate[r] = x[r] · gateᵀ and up[r] = x[r] · upᵀ for columns [from, to).</summary>
+    public void Project(int expert, int from, int to, float* x, nint xStride, int rows, float* gate, float* up, nint stride)
+    {
+        Gates[expert].Multiply(from, to, x, xStride, rows, gate, stride);
+        Ups?[expert].Multiply(from, to, x, xStride, rows, up, stride);
+    }
+
+    /// <summary>gate[r] = combine(gate[r], up[r]), or apply(gate[r]) for non-gated experts, for columns [from, to).</summary>
+    public void Activate(int from, int to, int rows, float* gate, float* up, nint stride)
+    {
+        for (int r = 0; r < rows; r++)
+        {
+            float* row = gate + r * stride + from;
+            if (Ups is null) Activation.Apply(row, row, to - from);
+            else Activation.Combine(row, up + r * stride + from, row, to - from);
+        }
+    }
+
+    /// <summary>Both in one, where nothing comes between.</summary>
+    public virtual void ProjectAndActivate(
+        int expert, int from, int to, float* x, nint xStride, int rows, float* gate, float* up, nint stride)
+    {
+        Project(expert, from, to, x, xStride, rows, gate, up, stride);
+        Activate(from, to, rows, gate, up, stride);
+    }
+
+    /// <summary>output[r] = hidden[r] · downᵀ for columns [from, to).</summary>
+    public void Down(int expert, int from, int to, float* hidden, nint hiddenStride, int rows, float* output, nint outputStride)
+        => downs[expert].Multiply(from, to, hidden, hiddenStride, rows, output, outputStride);
+
+    public void Dispose()
+    {
+        foreach (WeightMatrix matrix in (WeightMatrix[])[.. Gates, .. Ups ?? [], .. downs]) matrix.Dispose();
+    }
+}

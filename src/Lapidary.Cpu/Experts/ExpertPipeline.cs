@@ -1,0 +1,131 @@
+using Lapidary.Experts;
+using Lapidary.Lora;
+
+namespace Lapidary.Cpu.Experts;
+
+/// <summary>
+/// Routed experts over rows in blocks of one expert: inputs are gathered, gate and up multiplied and the activation applied
+/// while a block is in cache, down multiplied with the routing weight at its end, and each token sums its k results in slot
+/// order. Workers share the columns of every matrix, so any routing loads them evenly.
+/// </summary>
+internal sealed unsafe class ExpertPipeline : IExpertLayer
+{
+    private readonly ExpertLayerSpec spec;
+    private readonly ExpertMatrices matrices;
+    private readonly ExpertRows rows;
+    private readonly WorkerPool pool;
+    private readonly Workspace workspace;
+
+    public ExpertPipeline(ExpertLayerSpec spec, ExpertMatrices matrices, ExpertRows rows, WorkerPool pool, Workspace workspace)
+    {
+        this.spec = spec;
+        this.matrices = matrices;
+        this.rows = rows;
+        this.pool = pool;
+        this.workspace = workspace;
+        workspace.Reserve(rows.Capacity * (spec.HiddenSize + 2L * spec.IntermediateSize));
+    }
+
+    public void Forward(IBuffer x, IBuffer ids, IBuffer weights, ExpertLoraBatch? adapters, IBuffer output)
+    {
+        CpuBuffer expertIds = (CpuBuffer)ids;
+        int pairs = x.Rows * spec.TopK;
+        rows.Arrange(expertIds);
+        Step step = new(this, (CpuBuffer)x, (CpuBuffer)weights, (CpuBuffer)output);
+
+        long operations = (long)pairs * spec.HiddenSize * spec.IntermediateSize;
+        var gather = new GatherJob(step);
+        pool.Run(ref gather, (long)pairs * spec.HiddenSize);
+        var gateUp = new GateUpJob(step);
+        pool.Run(ref gateUp, 2 * operations);
+        var down = new DownJob(step);
+        pool.Run(ref down, operations);
+        var sum = new SumJob(step);
+        pool.Run(ref sum, (long)pairs * spec.HiddenSize);
+    }
+
+    public void Dispose() => matrices.Dispose();
+
+    /// <summary>Buffers of one call.</summary>
+    private readonly struct Step(ExpertPipeline layer, CpuBuffer x, CpuBuffer factors, CpuBuffer output)
+    {
+        private readonly float* memory = layer.workspace.Floats;
+
+        public ExpertPipeline Layer => layer;
+        public CpuBuffer X => x;
+        public CpuBuffer Output => output;
+        public int Hidden => layer.spec.HiddenSize;
+        public int Intermediate => layer.spec.IntermediateSize;
+
+        /// <summary>[rows, h]: inputs, later results.</summary>
+        public float* Row(int row) => memory + (nint)row * Hidden;
+
+        /// <summary>[rows, i]: gate's products, later what goes into down.</summary>
+        public float* Gate(int row) => memory + (nint)layer.rows.Capacity * Hidden + (nint)row * Intermediate;
+
+        /// <summary>[rows, i]</summary>
+        public float* Up(int row) => Gate(layer.rows.Capacity + row);
+
+        /// <summary>The routing weight of a pair.</summary>
+        public float Factor(int pair) => factors.Row(pair / layer.spec.TopK)[pair % layer.spec.TopK];
+    }
+
+    private readonly struct GatherJob(Step step) : IParallelJob
+    {
+        public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+        {
+            int k = step.Layer.spec.TopK;
+            (int from, int to) = Share.Of(step.X.Rows * k, worker, workers);
+            for (int pair = from; pair < to; pair++)
+                new ReadOnlySpan<float>(step.X.Row(pair / k), step.Hidden).CopyTo(new Span<float>(step.Row(step.Layer.rows.Row(pair)), step.Hidden));
+        }
+    }
+
+    /// <summary>Each worker takes its share of the intermediate columns of every expert.</summary>
+    private readonly struct GateUpJob(Step step) : IParallelJob
+    {
+        public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+        {
+            ExpertMatrices matrices = step.Layer.matrices;
+            (int from, int to) = Share.Of(step.Intermediate, worker, workers, matrices.GateGrain);
+            foreach (RowBlock block in step.Layer.rows.Blocks)
+            {
+                matrices.ProjectAndActivate(
+                    block.Expert, from, to, step.Row(block.First), step.Hidden, block.Count, step.Gate(block.First), step.Up(block.First), step.Intermediate);
+            }
+        }
+    }
+
+    /// <summary>Each worker takes its share of the hidden columns of every expert; the inputs are no longer needed.</summary>
+    private readonly struct DownJob(Step step) : IParallelJob
+    {
+        public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+        {
+            ExpertMatrices matrices = step.Layer.matrices;
+            (int from, int to) = Share.Of(step.Hidden, worker, workers, matrices.DownGrain);
+            foreach (RowBlock block in step.Layer.rows.Blocks)
+            {
+                matrices.Down(block.Expert, from, to, step.Gate(block.First), step.Intermediate, block.Count, step.Row(block.First), step.Hidden);
+                for (int row = block.First; row < block.First + block.Count; row++)
+                    ElementWise.Scale<TLane>(step.Row(row) + from, step.Factor(step.Layer.rows.Pair(row)), to - from);
+            }
+        }
+    }
+
+    /// <summary>Each token sums its k results in slot order.</summary>
+    private readonly struct SumJob(Step step) : IParallelJob
+    {
+        public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+        {
+            int k = step.Layer.spec.TopK;
+            (int from, int to) = Share.Of(step.Output.Rows, worker, workers);
+            for (int token = from; token < to; token++)
+            {
+                float* output = step.Output.Row(token);
+                new Span<float>(output, step.Hidden).Clear();
+                for (int slot = 0; slot < k; slot++)
+                    ElementWise.AddScaled<TLane>(step.Row(step.Layer.rows.Row(token * k + slot)), 1, output, step.Hidden);
+            }
+        }
+    }
+}
