@@ -54,3 +54,6 @@ public sealed class GenerationException(string message, Exception? inner = null)
 
 /// <summary>No kernel or expert backend can serve what was asked; the message lists every reason.</summary>
 public sealed class BackendException(string message, Exception? inner = null) : LapidaryException(message, inner);
+
+/// <summary>A LoRA adapter is damaged, belongs to another model, or needs what is not implemented.</summary>
+public sealed class AdapterException(string message, Exception? inner = null) : LapidaryException(message, inner);

@@ -1,5 +1,6 @@
 using Lapidary.Checkpoints;
 using Lapidary.Experts;
+using Lapidary.Lora;
 using Lapidary.Quantization;
 
 namespace Lapidary;
@@ -21,6 +22,10 @@ public abstract class ForwardingKernels(IKernels inner) : IKernels
     public virtual IBuffer LoadVector(StoredTensor weight, float factor = 1) => Inner.LoadVector(weight, factor);
     public virtual IBuffer LoadVector(ReadOnlySpan<float> values) => Inner.LoadVector(values);
     public virtual IGatedActivation LoadActivation(Activation activation) => Inner.LoadActivation(activation);
+
+    public virtual ILora LoadLora(LoraWeights weights) => Inner.LoadLora(weights);
+    public virtual ILora LoadEmbeddingLora(LoraWeights weights) => Inner.LoadEmbeddingLora(weights);
+    public virtual IExpertLora LoadExpertLora(ExpertLoraWeights weights) => Inner.LoadExpertLora(weights);
 
     public virtual void Embed(IEmbedding table, IBuffer ids, float scale, IBuffer output)
         => Inner.Embed(table, ids, scale, output);
@@ -44,6 +49,12 @@ public abstract class ForwardingKernels(IKernels inner) : IKernels
         => Inner.Attention(queries, keyCache, valueCache, batch, headDim, window, output);
 
     public virtual void Linear(ILinear weight, IBuffer x, IBuffer output) => Inner.Linear(weight, x, output);
+
+    public virtual void AddLora(LoraSlots<ILora> updates, IBuffer x, IBuffer slots, IBuffer lowRank, IBuffer output)
+        => Inner.AddLora(updates, x, slots, lowRank, output);
+
+    public virtual void AddEmbeddingLora(LoraSlots<ILora> updates, IBuffer ids, IBuffer slots, IBuffer lowRank, IBuffer output)
+        => Inner.AddEmbeddingLora(updates, ids, slots, lowRank, output);
 
     public virtual void GatedActivation(IGatedActivation activation, IBuffer gate, IBuffer up, IBuffer output)
         => Inner.GatedActivation(activation, gate, up, output);

@@ -1,5 +1,6 @@
 using Lapidary.Checkpoints;
 using Lapidary.Experts;
+using Lapidary.Lora;
 using Lapidary.Quantization;
 
 namespace Lapidary;
@@ -48,6 +49,16 @@ public interface IKernels : IDisposable
 
     IGatedActivation LoadActivation(Activation activation);
 
+    // Adapters, copied: their files may change or go once they are loaded.
+
+    /// <summary>The update of a matrix that is multiplied.</summary>
+    ILora LoadLora(LoraWeights weights);
+
+    /// <summary>The update of a table of which rows are looked up: A [r, rows], B [columns, r].</summary>
+    ILora LoadEmbeddingLora(LoraWeights weights);
+
+    IExpertLora LoadExpertLora(ExpertLoraWeights weights);
+
     // Operations.
 
     /// <summary>output[t] = table[ids[t]] * scale.</summary>
@@ -82,6 +93,17 @@ public interface IKernels : IDisposable
 
     /// <summary>output = x · weightᵀ.</summary>
     void Linear(ILinear weight, IBuffer x, IBuffer output);
+
+    /// <summary>output[t] += scale · (x[t] Aᵀ) Bᵀ with the update in the token's slot. A token's result does not depend on
+    /// the other tokens or the other slots.</summary>
+    /// <param name="updates">From <see cref="LoadLora"/>.</param>
+    /// <param name="slots">[t, 1] int32; a token with -1, or whose slot is empty, stays as it is.</param>
+    /// <param name="lowRank">Scratch: at least t rows and as many columns as the largest rank.</param>
+    void AddLora(LoraSlots<ILora> updates, IBuffer x, IBuffer slots, IBuffer lowRank, IBuffer output);
+
+    /// <summary>output[t] += scale · A[:, ids[t]] Bᵀ; otherwise as <see cref="AddLora"/>.</summary>
+    /// <param name="updates">From <see cref="LoadEmbeddingLora"/>.</param>
+    void AddEmbeddingLora(LoraSlots<ILora> updates, IBuffer ids, IBuffer slots, IBuffer lowRank, IBuffer output);
 
     /// <summary>output = activation(gate, up); output may be gate.</summary>
     void GatedActivation(IGatedActivation activation, IBuffer gate, IBuffer up, IBuffer output);

@@ -149,6 +149,9 @@ public readonly struct JsonConfig(JsonElement element, string file)
         _ => true,
     };
 
+    /// <summary>All keys with their raw values.</summary>
+    public IEnumerable<(string Key, JsonElement Value)> Properties() => element.EnumerateObject().Select(p => (p.Name, p.Value));
+
     public ConfigException Error(string message) => new(MessageText.OneLine($"{file}: {message}"));
 
     private bool Present(string key, out JsonElement value)

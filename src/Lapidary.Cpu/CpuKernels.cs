@@ -2,7 +2,9 @@ using Lapidary.Checkpoints;
 using Lapidary.Cpu.Attention;
 using Lapidary.Cpu.Experts;
 using Lapidary.Cpu.Gemm;
+using Lapidary.Cpu.Lora;
 using Lapidary.Experts;
+using Lapidary.Lora;
 using Lapidary.Quantization;
 
 namespace Lapidary.Cpu;
@@ -97,6 +99,12 @@ public sealed unsafe class CpuKernels : IKernels
 
     public IGatedActivation LoadActivation(Activation activation) => CpuActivation.Load(activation);
 
+    public ILora LoadLora(LoraWeights weights) => CpuLora.Load(weights);
+
+    public ILora LoadEmbeddingLora(LoraWeights weights) => CpuLora.LoadEmbedding(weights);
+
+    public IExpertLora LoadExpertLora(ExpertLoraWeights weights) => new CpuExpertLora(weights);
+
     public void Embed(IEmbedding table, IBuffer ids, float scale, IBuffer output)
     {
         WeightMatrix rows = ((CpuEmbedding)table).Table;
@@ -149,6 +157,24 @@ public sealed unsafe class CpuKernels : IKernels
             pool.Run(ref job, (long)input.Rows * part.Rows * part.Columns);
             column += part.Rows;
         }
+    }
+
+    public void AddLora(LoraSlots<ILora> updates, IBuffer x, IBuffer slots, IBuffer lowRank, IBuffer output)
+    {
+        CpuBuffer input = (CpuBuffer)x, bySlot = (CpuBuffer)slots, u = (CpuBuffer)lowRank, target = (CpuBuffer)output;
+        ShrinkJob shrink = new(updates, input, bySlot, u);
+        pool.Run(ref shrink, Elements(x) * u.Columns);
+        ExpandJob expand = new(updates, bySlot, u, target);
+        pool.Run(ref expand, Elements(output) * u.Columns);
+    }
+
+    public void AddEmbeddingLora(LoraSlots<ILora> updates, IBuffer ids, IBuffer slots, IBuffer lowRank, IBuffer output)
+    {
+        CpuBuffer tokens = (CpuBuffer)ids, bySlot = (CpuBuffer)slots, u = (CpuBuffer)lowRank, target = (CpuBuffer)output;
+        for (int t = 0; t < tokens.Rows; t++)
+            if (TokenLora.Of(updates, bySlot, t) is CpuLora lora) lora.ShrinkRow(tokens.IntRow(t)[0], u.Row(t));
+        ExpandJob expand = new(updates, bySlot, u, target);
+        pool.Run(ref expand, Elements(output) * u.Columns);
     }
 
     public void GatedActivation(IGatedActivation activation, IBuffer gate, IBuffer up, IBuffer output)

@@ -78,7 +78,7 @@ internal sealed record ModelFacts(
 
     private static List<BackendFacts> Backends(ICheckpoint checkpoint, Gemma4Config config, CpuKernels kernels)
     {
-        if (Gemma4.ExpertSpec(config, Gemma4.ExpertFormat(config, new TensorSource(checkpoint, config.Quantization))) is not { } spec) return [];
+        if (Gemma4.ExpertSpec(config, Gemma4.ExpertFormat(config, new TensorSource(checkpoint, config.Quantization)), maxLoras: 0) is not { } spec) return [];
         ExpertSelection selection = Lapidary.Experts.ExpertBackends.Select(kernels.ExpertBackends, spec, forced: null);
         return [.. selection.Answers.Select(a => new BackendFacts(a.Backend.Name, a.Backend == selection.Chosen, a.Support.ToString(), a.Backend.Purpose))];
     }

@@ -45,6 +45,14 @@ public static class WeightNames
         return prefix == "language_model.model." ? "language_model." + name : name;
     }
 
+    /// <summary>The short name of a full one, whatever kind of checkpoint it comes from; lm_head lies beside the model.</summary>
+    public static string ShortName(string fullName)
+    {
+        foreach (string prefix in (string[])[.. prefixes, "language_model."])
+            if (prefix.Length > 0 && fullName.StartsWith(prefix, StringComparison.Ordinal)) return fullName[prefix.Length..];
+        return fullName;
+    }
+
     /// <summary>Whether a full name belongs to a vision or audio part.</summary>
     public static bool IsTower(string fullName)
     {

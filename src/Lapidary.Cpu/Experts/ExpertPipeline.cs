@@ -1,3 +1,4 @@
+using Lapidary.Cpu.Lora;
 using Lapidary.Experts;
 using Lapidary.Lora;
 
@@ -36,15 +37,32 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         long operations = (long)pairs * spec.HiddenSize * spec.IntermediateSize;
         var gather = new GatherJob(step);
         pool.Run(ref gather, (long)pairs * spec.HiddenSize);
-        var gateUp = new GateUpJob(step);
+        PairLora? lora = adapters is { } batch ? new PairLora(batch, expertIds) : null;
+        ShrinkInputs(step, lora, pairs);
+        var gateUp = new GateUpJob(step, lora);
         pool.Run(ref gateUp, 2 * operations);
-        var down = new DownJob(step);
+        ShrinkActivations(step, lora, pairs);
+        var down = new DownJob(step, lora);
         pool.Run(ref down, operations);
         var sum = new SumJob(step);
         pool.Run(ref sum, (long)pairs * spec.HiddenSize);
     }
 
     public void Dispose() => matrices.Dispose();
+
+    private void ShrinkInputs(Step step, PairLora? lora, int pairs)
+    {
+        if (lora is not { } updates) return;
+        var job = new ShrinkInputJob(step, updates, pairs);
+        pool.Run(ref job, (long)pairs * spec.HiddenSize * updates.Width);
+    }
+
+    private void ShrinkActivations(Step step, PairLora? lora, int pairs)
+    {
+        if (lora is not { } updates) return;
+        var job = new ShrinkDownJob(step, updates, pairs);
+        pool.Run(ref job, (long)pairs * spec.IntermediateSize * updates.Width);
+    }
 
     /// <summary>Buffers of one call.</summary>
     private readonly struct Step(ExpertPipeline layer, CpuBuffer x, CpuBuffer factors, CpuBuffer output)
@@ -81,8 +99,28 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         }
     }
 
+    /// <summary>The adapters' u of gate and up, from the inputs.</summary>
+    private readonly struct ShrinkInputJob(Step step, PairLora lora, int pairs) : IParallelJob
+    {
+        public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+        {
+            (int from, int to) = Share.Of(pairs, worker, workers);
+            for (int pair = from; pair < to; pair++) lora.Of(pair)?.ShrinkInput(step.Row(step.Layer.rows.Row(pair)), lora.LowRank(pair));
+        }
+    }
+
+    /// <summary>The adapters' u of down, from what goes into it, not rounded as for quantised weights.</summary>
+    private readonly struct ShrinkDownJob(Step step, PairLora lora, int pairs) : IParallelJob
+    {
+        public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+        {
+            (int from, int to) = Share.Of(pairs, worker, workers);
+            for (int pair = from; pair < to; pair++) lora.Of(pair)?.ShrinkDown(step.Gate(step.Layer.rows.Row(pair)), lora.LowRank(pair));
+        }
+    }
+
     /// <summary>Each worker takes its share of the intermediate columns of every expert.</summary>
-    private readonly struct GateUpJob(Step step) : IParallelJob
+    private readonly struct GateUpJob(Step step, PairLora? lora) : IParallelJob
     {
         public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
         {
@@ -90,14 +128,25 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
             (int from, int to) = Share.Of(step.Intermediate, worker, workers, matrices.GateGrain);
             foreach (RowBlock block in step.Layer.rows.Blocks)
             {
-                matrices.ProjectAndActivate(
-                    block.Expert, from, to, step.Row(block.First), step.Hidden, block.Count, step.Gate(block.First), step.Up(block.First), step.Intermediate);
+                float* x = step.Row(block.First), gate = step.Gate(block.First), up = step.Up(block.First);
+                if (lora is not { } updates)
+                {
+                    matrices.ProjectAndActivate(block.Expert, from, to, x, step.Hidden, block.Count, gate, up, step.Intermediate);
+                    continue;
+                }
+                matrices.Project(block.Expert, from, to, x, step.Hidden, block.Count, gate, up, step.Intermediate);
+                for (int row = block.First; row < block.First + block.Count; row++)
+                {
+                    int pair = step.Layer.rows.Pair(row);
+                    updates.Of(pair)?.ExpandGateUp(updates.LowRank(pair), from, to, step.Gate(row), step.Up(row));
+                }
+                matrices.Activate(from, to, block.Count, gate, up, step.Intermediate);
             }
         }
     }
 
     /// <summary>Each worker takes its share of the hidden columns of every expert; the inputs are no longer needed.</summary>
-    private readonly struct DownJob(Step step) : IParallelJob
+    private readonly struct DownJob(Step step, PairLora? lora) : IParallelJob
     {
         public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
         {
@@ -107,7 +156,11 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
             {
                 matrices.Down(block.Expert, from, to, step.Gate(block.First), step.Intermediate, block.Count, step.Row(block.First), step.Hidden);
                 for (int row = block.First; row < block.First + block.Count; row++)
-                    ElementWise.Scale<TLane>(step.Row(row) + from, step.Factor(step.Layer.rows.Pair(row)), to - from);
+                {
+                    int pair = step.Layer.rows.Pair(row);
+                    if (lora is { } updates) updates.Of(pair)?.ExpandDown(updates.LowRank(pair), from, to, step.Row(row));
+                    ElementWise.Scale<TLane>(step.Row(row) + from, step.Factor(pair), to - from);
+                }
             }
         }
     }

@@ -6,16 +6,13 @@ namespace Lapidary.Cpu.Experts;
 internal static class ExpertSupport
 {
     /// <summary>Backends that multiply codes of some widths.</summary>
-    public static Support Codes(ExpertLayerSpec spec, int[] bits, string which) => spec.HasLora
-        ? Support.No("adapters on experts are not there yet")
-        : spec.Weights.Code is not { } code ? Support.No($"weights are {spec.Weights}; this backend multiplies codes of {which} bits")
+    public static Support Codes(ExpertLayerSpec spec, int[] bits, string which) => spec.Weights.Code is not { } code
+        ? Support.No($"weights are {spec.Weights}; this backend multiplies codes of {which} bits")
         : !bits.Contains(code.Bits) ? Support.No($"weights are {spec.Weights}, {code.Bits} bits; this backend multiplies codes of {which} bits")
         : Support.Yes;
 
     /// <summary>Backends that multiply any <see cref="Gemm.WeightMatrix"/>.</summary>
-    public static Support AnyMatrix(ExpertLayerSpec spec) => spec.HasLora
-        ? Support.No("adapters on experts are not there yet")
-        : spec.Weights is { Code: not null } or { Dense: DType.F32 or DType.F16 or DType.BF16 }
+    public static Support AnyMatrix(ExpertLayerSpec spec) => spec.Weights is { Code: not null } or { Dense: DType.F32 or DType.F16 or DType.BF16 }
         ? Support.Yes
         : Support.No($"weights are {spec.Weights}; this backend multiplies F32, F16, BF16 and coded weights");
 }

@@ -1,3 +1,4 @@
+using Lapidary.Cpu.Lora;
 using Lapidary.Experts;
 using Lapidary.Lora;
 using Lapidary.Quantization;
@@ -23,15 +24,20 @@ internal sealed class ReferenceExperts : IExpertBackend
         private readonly float[] row = new float[Math.Max(spec.HiddenSize, spec.IntermediateSize)];
         private readonly CpuBuffer gate = new(DType.F32, 1, spec.IntermediateSize);
         private readonly CpuBuffer up = new(DType.F32, 1, spec.IntermediateSize);
+        private readonly CpuBuffer down = new(DType.F32, 1, spec.HiddenSize);
 
         public void Forward(IBuffer x, IBuffer ids, IBuffer weights, ExpertLoraBatch? adapters, IBuffer output)
         {
             CpuBuffer input = (CpuBuffer)x, expertIds = (CpuBuffer)ids, factors = (CpuBuffer)weights, sum = (CpuBuffer)output;
+            PairLora? pairs = adapters is { } batch ? new PairLora(batch, expertIds) : null;
             for (int t = 0; t < input.Rows; t++)
             {
                 new Span<float>(sum.Row(t), spec.HiddenSize).Clear();
                 for (int slot = 0; slot < spec.TopK; slot++)
-                    AddExpert(expertIds.IntRow(t)[slot], factors.Row(t)[slot], input.Row(t), sum.Row(t));
+                {
+                    Expert(expertIds.IntRow(t)[slot], input.Row(t), pairs?.Of(t * spec.TopK + slot), pairs is { } p ? p.LowRank(0) : null);
+                    for (int h = 0; h < spec.HiddenSize; h++) sum.Row(t)[h] += factors.Row(t)[slot] * down.Row(0)[h];
+                }
             }
         }
 
@@ -39,18 +45,26 @@ internal sealed class ReferenceExperts : IExpertBackend
         {
             gate.Dispose();
             up.Dispose();
+            down.Dispose();
         }
 
-        private void AddExpert(int expert, float factor, float* x, float* output)
+        /// <summary>down = the expert's output for x.</summary>
+        /// <param name="u">Scratch of the adapter's update.</param>
+        private void Expert(int expert, float* x, ExpertUpdate? update, float* u)
         {
+            float* g = gate.Row(0), result = down.Row(0);
             for (int i = 0; i < spec.IntermediateSize; i++)
             {
-                gate.Row(0)[i] = Dot(experts.Gate[expert], i, x);
+                g[i] = Dot(experts.Gate[expert], i, x);
                 if (experts.Up is not null) up.Row(0)[i] = Dot(experts.Up[expert], i, x);
             }
-            if (experts.Up is null) activation.Apply(gate.Row(0), gate.Row(0), spec.IntermediateSize);
-            else activation.Combine(gate.Row(0), up.Row(0), gate.Row(0), spec.IntermediateSize);
-            for (int h = 0; h < spec.HiddenSize; h++) output[h] += factor * Dot(experts.Down[expert], h, gate.Row(0));
+            update?.ShrinkInput(x, u);
+            update?.ExpandGateUp(u, 0, spec.IntermediateSize, g, up.Row(0));
+            if (experts.Up is null) activation.Apply(g, g, spec.IntermediateSize);
+            else activation.Combine(g, up.Row(0), g, spec.IntermediateSize);
+            for (int h = 0; h < spec.HiddenSize; h++) result[h] = Dot(experts.Down[expert], h, g);
+            update?.ShrinkDown(g, u);
+            update?.ExpandDown(u, 0, spec.HiddenSize, result);
         }
 
         private float Dot(StoredMatrix weights, int weightRow, float* x)

@@ -18,7 +18,7 @@ public sealed class ForwardBatch : IDisposable
 {
     private readonly IKernels kernels;
     private readonly KeyValueCache cache;
-    private readonly int[] tokenIds, positions, sequences, logitRows, adapterSlots;
+    private readonly int[] tokenIds, positions, sequences, logitRows, adapterSlots, logitAdapterSlots;
     private readonly int[][] slots, tables;
     private readonly List<(CacheSequence Sequence, int Tokens)> parts = [];
     private readonly IBuffer sequenceBuffer;
@@ -33,11 +33,13 @@ public sealed class ForwardBatch : IDisposable
         sequences = new int[maxTokens];
         logitRows = new int[maxTokens];
         adapterSlots = new int[maxTokens];
+        logitAdapterSlots = new int[maxTokens];
         TokenIds = kernels.Allocate(DType.I32, maxTokens, 1);
         Positions = kernels.Allocate(DType.I32, maxTokens, 1);
         sequenceBuffer = kernels.Allocate(DType.I32, maxTokens, 1);
         LogitRows = kernels.Allocate(DType.I32, maxTokens, 1);
         AdapterSlots = kernels.Allocate(DType.I32, maxTokens, 1);
+        LogitAdapterSlots = kernels.Allocate(DType.I32, maxTokens, 1);
 
         int groups = cache.Groups.Count;
         slots = new int[groups][];
@@ -78,6 +80,9 @@ public sealed class ForwardBatch : IDisposable
     /// <summary>[t, 1] adapter slot of each token, or <see cref="NoAdapter"/>.</summary>
     public IBuffer AdapterSlots { get; }
 
+    /// <summary>[r, 1] adapter slot of each row that gets logits.</summary>
+    public IBuffer LogitAdapterSlots { get; }
+
     /// <summary>Whether any token of the step uses an adapter.</summary>
     public bool UsesAdapters { get; private set; }
 
@@ -108,7 +113,9 @@ public sealed class ForwardBatch : IDisposable
             sequences[row] = parts.Count;
             adapterSlots[row] = adapterSlot;
             for (int g = 0; g < slots.Length; g++) slots[g][row] = sequence.Slot(g, position);
-            if (rows == Models.LogitRows.All || (rows == Models.LogitRows.Last && i == tokens.Length - 1)) logitRows[LogitCount++] = row;
+            if (rows == Models.LogitRows.None || (rows == Models.LogitRows.Last && i < tokens.Length - 1)) continue;
+            logitAdapterSlots[LogitCount] = adapterSlot;
+            logitRows[LogitCount++] = row;
         }
         for (int g = 0; g < tables.Length; g++)
             sequence.Table(g).CopyTo(tables[g].AsSpan(parts.Count * Attention[g].BlockTables.Columns));
@@ -124,7 +131,11 @@ public sealed class ForwardBatch : IDisposable
         kernels.Write(Positions, positions.AsSpan(0, Tokens));
         kernels.Write(sequenceBuffer, sequences.AsSpan(0, Tokens));
         kernels.Write(LogitRows, logitRows.AsSpan(0, LogitCount));
-        if (UsesAdapters) kernels.Write(AdapterSlots, adapterSlots.AsSpan(0, Tokens));
+        if (UsesAdapters)
+        {
+            kernels.Write(AdapterSlots, adapterSlots.AsSpan(0, Tokens));
+            kernels.Write(LogitAdapterSlots, logitAdapterSlots.AsSpan(0, LogitCount));
+        }
         for (int g = 0; g < slots.Length; g++)
         {
             kernels.Write(Slots[g], slots[g].AsSpan(0, Tokens));
@@ -145,6 +156,7 @@ public sealed class ForwardBatch : IDisposable
         sequenceBuffer.Dispose();
         LogitRows.Dispose();
         AdapterSlots.Dispose();
+        LogitAdapterSlots.Dispose();
         for (int g = 0; g < Slots.Length; g++)
         {
             Slots[g].Dispose();

@@ -1,6 +1,7 @@
 using Lapidary.Checkpoints;
 using Lapidary.Experts;
 using Lapidary.KvCache;
+using Lapidary.Lora;
 using Lapidary.Quantization;
 
 namespace Lapidary.Models;
@@ -18,7 +19,8 @@ public sealed class Gemma4 : IDisposable
     private readonly IGatedActivation activation;
     private readonly IBuffer? slidingFrequencies, fullFrequencies;
 
-    private Gemma4(IKernels kernels, Gemma4Config config, Gemma4Weights weights, ExpertSelection? experts, Gemma4Options options)
+    private Gemma4(
+        IKernels kernels, Gemma4Config config, Gemma4Weights weights, LoraSites sites, ExpertSelection? experts, Gemma4Options options)
     {
         this.kernels = kernels;
         this.weights = weights;
@@ -27,6 +29,7 @@ public sealed class Gemma4 : IDisposable
         MaxStepTokens = options.MaxStepTokens;
         MaxLogitRows = options.MaxLogitRows;
         scratch = new Gemma4Scratch(kernels, config, options.MaxStepTokens, options.MaxLogitRows);
+        Adapters = new LoraAdapters(kernels, sites, scratch.ReserveLowRank);
         activation = kernels.LoadActivation(config.HiddenActivation);
         slidingFrequencies = Frequencies(config.SlidingRope, config.Layers.FirstOrDefault(l => !l.IsFull));
         fullFrequencies = Frequencies(config.FullRope, config.Layers.FirstOrDefault(l => l.IsFull));
@@ -46,6 +49,9 @@ public sealed class Gemma4 : IDisposable
     /// <summary>Which expert backend serves the model and why; null without experts.</summary>
     public ExpertSelection? Experts { get; }
 
+    /// <summary>The adapters that tokens of a step may use; loaded and dropped between steps.</summary>
+    public LoraAdapters Adapters { get; }
+
     public ITensorObserver? Observer { get; set; }
 
     /// <summary>Loads from an open checkpoint, which must stay open as long as the model.</summary>
@@ -54,18 +60,19 @@ public sealed class Gemma4 : IDisposable
     public static Gemma4 Load(ICheckpoint checkpoint, Gemma4Config config, IKernels kernels, Gemma4Options options)
     {
         TensorSource tensors = new(checkpoint, config.Quantization);
-        ExpertSelection? selection = ExpertSpec(config, ExpertFormat(config, tensors)) is { } spec
+        ExpertSelection? selection = ExpertSpec(config, ExpertFormat(config, tensors), options.MaxLoras) is { } spec
             ? ExpertBackends.Select(kernels.ExpertBackends, spec, options.ExpertBackend)
             : null;
-        Gemma4Loader loader = new(config, tensors, kernels, selection?.Chosen, options.MaxStepTokens, options.Progress);
-        return new Gemma4(kernels, config, loader.Load(), selection, options);
+        LoraSites sites = new(options.MaxLoras);
+        Gemma4Loader loader = new(config, tensors, kernels, selection?.Chosen, sites, options);
+        return new Gemma4(kernels, config, loader.Load(), sites, selection, options);
     }
 
     /// <summary>What an expert backend has to serve; null when the model has no experts.</summary>
-    public static ExpertLayerSpec? ExpertSpec(Gemma4Config config, WeightFormat weights) => config.Experts is { } experts
+    public static ExpertLayerSpec? ExpertSpec(Gemma4Config config, WeightFormat weights, int maxLoras) => config.Experts is { } experts
         ? new ExpertLayerSpec(
             experts.NumExperts, experts.TopKExperts, config.HiddenSize, experts.MoeIntermediateSize, config.HiddenActivation,
-            ActivationForm.Gated, weights, HasLora: false)
+            ActivationForm.Gated, weights, HasLora: maxLoras > 0)
         : null;
 
     /// <summary>Computes one step and advances its sequences.</summary>
@@ -76,7 +83,7 @@ public sealed class Gemma4 : IDisposable
         batch.Upload();
 
         IBuffer hidden = scratch.Hidden;
-        kernels.Embed(weights.EmbedTokens, batch.TokenIds, MathF.Sqrt(Config.HiddenSize), hidden);
+        Embed(weights.EmbedTokens, batch, hidden);
         Observer?.Observe(null, "embeds", hidden);
         if (weights.PerLayerEmbeddings is { } perLayer) PerLayerInputs(perLayer, batch, hidden);
         if (slidingFrequencies is not null) kernels.RotaryTable(batch.Positions, slidingFrequencies, scratch.SlidingCosSin!);
@@ -88,7 +95,7 @@ public sealed class Gemma4 : IDisposable
         kernels.GatherRows(hidden, batch.LogitRows, scratch.LogitHidden);
         kernels.RmsNorm(scratch.LogitHidden, weights.Norm, Config.RmsNormEps, scratch.LogitHidden);
         Observer?.Observe(null, "final_norm", scratch.LogitHidden);
-        kernels.Linear(weights.LmHead, scratch.LogitHidden, scratch.Logits);
+        Linear(weights.LmHead, scratch.LogitHidden, batch.LogitAdapterSlots, batch, scratch.Logits);
         Observer?.Observe(null, "lm_head_out", scratch.Logits);
         if (Config.FinalLogitSoftcapping is { } cap) kernels.Softcap(scratch.Logits, cap);
         Observer?.Observe(null, "logits", scratch.Logits);
@@ -110,14 +117,14 @@ public sealed class Gemma4 : IDisposable
 
         // feed-forward block: dense MLP and routed experts side by side, each with its own norms
         kernels.RmsNorm(hidden, layer.PreFeedforwardLayerNorm, eps, scratch.Normed);
-        DenseMlp(layer, scratch.Normed, scratch.Dense);
+        DenseMlp(layer, scratch.Normed, batch, scratch.Dense);
         Observer?.Observe(index, "mlp_out", scratch.Dense);
         if (layer.Moe is { } moe)
         {
             kernels.RmsNorm(scratch.Dense, moe.PostFeedforwardLayerNorm1, eps, scratch.Dense);
-            Router(index, moe, hidden);
+            Router(index, moe, hidden, batch);
             kernels.RmsNorm(hidden, moe.PreFeedforwardLayerNorm2, eps, scratch.Normed);
-            moe.Experts.Forward(scratch.Normed, scratch.TopKIds, scratch.TopKWeights, adapters: null, scratch.Routed);
+            moe.Experts.Forward(scratch.Normed, scratch.TopKIds, scratch.TopKWeights, ExpertAdapters(moe.ExpertSite, batch), scratch.Routed);
             Observer?.Observe(index, "experts_out", scratch.Routed);
             kernels.RmsNorm(scratch.Routed, moe.PostFeedforwardLayerNorm2, eps, scratch.Routed);
             kernels.Add(scratch.Routed, residual: scratch.Dense);
@@ -125,7 +132,7 @@ public sealed class Gemma4 : IDisposable
         kernels.RmsNorm(scratch.Dense, layer.PostFeedforwardLayerNorm, eps, scratch.Dense);
         kernels.Add(scratch.Dense, residual: hidden);
 
-        if (layer.PerLayerInput is { } perLayer) PerLayerInput(index, perLayer, hidden);
+        if (layer.PerLayerInput is { } perLayer) PerLayerInput(index, perLayer, hidden, batch);
         kernels.Scale(hidden, layer.LayerScalar); // the whole residual stream, trained per layer
         Observer?.Observe(index, "out", hidden);
     }
@@ -139,14 +146,14 @@ public sealed class Gemma4 : IDisposable
         IBuffer? cosSin = geometry.IsFull ? scratch.FullCosSin : scratch.SlidingCosSin;
         bool rotates = (geometry.IsFull ? fullFrequencies : slidingFrequencies) is not null;
 
-        kernels.Linear(layer.QProj, x, s.Queries);
+        Linear(layer.QProj, x, batch, s.Queries);
         kernels.RmsNormHeads(s.Queries, layer.QNorm, geometry.HeadDim, Config.RmsNormEps);
         if (rotates) kernels.Rotate(s.Queries, cosSin!, geometry.HeadDim);
 
         if (layer.KProj is not null)
         {
-            kernels.Linear(layer.KProj, x, s.Keys);
-            kernels.Linear(layer.VProj ?? layer.KProj, x, s.Values); // K = V: the raw projection, before k_norm and RoPE
+            Linear(layer.KProj, x, batch, s.Keys);
+            Linear(layer.VProj ?? layer.KProj, x, batch, s.Values); // K = V: the raw projection, before k_norm and RoPE
             kernels.RmsNormHeads(s.Keys, layer.KNorm, geometry.HeadDim, Config.RmsNormEps);
             if (rotates) kernels.Rotate(s.Keys, cosSin!, geometry.HeadDim);
             kernels.RmsNormHeads(s.Values, weight: null, geometry.HeadDim, Config.RmsNormEps);
@@ -156,24 +163,24 @@ public sealed class Gemma4 : IDisposable
         kernels.Attention(
             s.Queries, layerCache.Keys, layerCache.Values, batch.Attention[layerCache.Group], geometry.HeadDim,
             geometry.IsFull ? null : Config.SlidingWindow, s.Heads);
-        kernels.Linear(layer.OProj, s.Heads, output);
+        Linear(layer.OProj, s.Heads, batch, output);
     }
 
     /// <summary>down(act(gate(x)) · up(x)), [t, h] → [t, h].</summary>
-    private void DenseMlp(Gemma4LayerWeights layer, IBuffer x, IBuffer output)
+    private void DenseMlp(Gemma4LayerWeights layer, IBuffer x, ForwardBatch batch, IBuffer output)
     {
         LayerScratch s = scratch.Layers[layer.Config.Index];
-        kernels.Linear(layer.GateProj, x, s.Gate);
-        kernels.Linear(layer.UpProj, x, s.Up);
+        Linear(layer.GateProj, x, batch, s.Gate);
+        Linear(layer.UpProj, x, batch, s.Up);
         kernels.GatedActivation(activation, s.Gate, s.Up, s.Gate);
-        kernels.Linear(layer.DownProj, s.Gate, output);
+        Linear(layer.DownProj, s.Gate, batch, output);
     }
 
     /// <summary>Chooses experts from the residual stream itself: norm without weight, router.scale · h^-0.5, logits, top k.</summary>
-    private void Router(int index, Gemma4MoeWeights moe, IBuffer hidden)
+    private void Router(int index, Gemma4MoeWeights moe, IBuffer hidden, ForwardBatch batch)
     {
         kernels.RmsNorm(hidden, moe.RouterScale, Config.RmsNormEps, scratch.Normed);
-        kernels.Linear(moe.RouterProj, scratch.Normed, scratch.RouterLogits);
+        Linear(moe.RouterProj, scratch.Normed, batch, scratch.RouterLogits);
         Observer?.Observe(index, "router_logits", scratch.RouterLogits);
         kernels.RouteTopK(scratch.RouterLogits, moe.PerExpertScale, scratch.TopKIds, scratch.TopKWeights);
         Observer?.Observe(index, "topk_index", scratch.TopKIds);
@@ -184,8 +191,8 @@ public sealed class Gemma4 : IDisposable
     private void PerLayerInputs(Gemma4PerLayerEmbeddings perLayer, ForwardBatch batch, IBuffer embedded)
     {
         int d = Config.HiddenSizePerLayerInput;
-        kernels.Embed(perLayer.EmbedTokensPerLayer, batch.TokenIds, MathF.Sqrt(d), scratch.PerLayerTokens);
-        kernels.Linear(perLayer.PerLayerModelProjection, embedded, scratch.PerLayerInputs);
+        Embed(perLayer.EmbedTokensPerLayer, batch, scratch.PerLayerTokens);
+        Linear(perLayer.PerLayerModelProjection, embedded, batch, scratch.PerLayerInputs);
         kernels.Scale(scratch.PerLayerInputs, MathF.Pow(Config.HiddenSize, -0.5f));
         kernels.RmsNormHeads(scratch.PerLayerInputs, perLayer.PerLayerProjectionNorm, d, Config.RmsNormEps);
         kernels.Add(scratch.PerLayerTokens, residual: scratch.PerLayerInputs);
@@ -194,16 +201,42 @@ public sealed class Gemma4 : IDisposable
     }
 
     /// <summary>hidden += N(projection(act(gate(hidden)) · per-layer input)).</summary>
-    private void PerLayerInput(int index, Gemma4PerLayerInputWeights perLayer, IBuffer hidden)
+    private void PerLayerInput(int index, Gemma4PerLayerInputWeights perLayer, IBuffer hidden, ForwardBatch batch)
     {
-        kernels.Linear(perLayer.PerLayerInputGate, hidden, scratch.PerLayerGate);
+        Linear(perLayer.PerLayerInputGate, hidden, batch, scratch.PerLayerGate);
         kernels.GatedActivation(activation, scratch.PerLayerGate, scratch.PerLayerInput[index], scratch.PerLayerGate);
-        kernels.Linear(perLayer.PerLayerProjection, scratch.PerLayerGate, scratch.Normed);
+        Linear(perLayer.PerLayerProjection, scratch.PerLayerGate, batch, scratch.Normed);
         kernels.RmsNorm(scratch.Normed, perLayer.PostPerLayerInputNorm, Config.RmsNormEps, scratch.Normed);
         kernels.Add(scratch.Normed, residual: hidden);
     }
 
-    public void Dispose() => scratch.Dispose();
+    /// <summary>output = x · weightᵀ, and what the tokens' adapters add.</summary>
+    private void Linear(AdaptedLinear linear, IBuffer x, ForwardBatch batch, IBuffer output) => Linear(linear, x, batch.AdapterSlots, batch, output);
+
+    /// <param name="slots">The adapter of each row of <paramref name="x"/>.</param>
+    private void Linear(AdaptedLinear linear, IBuffer x, IBuffer slots, ForwardBatch batch, IBuffer output)
+    {
+        kernels.Linear(linear.Weight, x, output);
+        if (batch.UsesAdapters && linear.Site.Updates.Used > 0) kernels.AddLora(linear.Site.Updates, x, slots, scratch.LowRank, output);
+    }
+
+    /// <summary>output[t] = table[id] · scale, and what the tokens' adapters add.</summary>
+    private void Embed(AdaptedEmbedding embedding, ForwardBatch batch, IBuffer output)
+    {
+        EmbeddingSite site = embedding.Site;
+        kernels.Embed(embedding.Table, batch.TokenIds, site.Scale, output);
+        if (batch.UsesAdapters && site.Updates.Used > 0)
+            kernels.AddEmbeddingLora(site.Updates, batch.TokenIds, batch.AdapterSlots, scratch.LowRank, output);
+    }
+
+    private ExpertLoraBatch? ExpertAdapters(ExpertSite site, ForwardBatch batch)
+        => batch.UsesAdapters && site.Updates.Used > 0 ? new ExpertLoraBatch(site.Updates, batch.AdapterSlots, scratch.LowRank) : null;
+
+    public void Dispose()
+    {
+        Adapters.Dispose();
+        scratch.Dispose();
+    }
 
     /// <summary>How the experts are stored, to ask backends with before anything is loaded.</summary>
     /// <exception cref="CheckpointException">They are not stored as the configuration says.</exception>
@@ -227,6 +260,9 @@ public sealed record Gemma4Options
 
     /// <summary>Most rows of one step that get logits.</summary>
     public int MaxLogitRows { get; init; } = 1;
+
+    /// <summary>Most LoRA adapters at once; 0 for none, which leaves the choice among more expert backends.</summary>
+    public int MaxLoras { get; init; }
 
     /// <summary>Name of an expert backend to force; null lets the device choose.</summary>
     public string? ExpertBackend { get; init; }

@@ -1,13 +1,14 @@
 using Lapidary.Checkpoints;
 using Lapidary.Experts;
+using Lapidary.Lora;
 using Lapidary.Quantization;
 
 namespace Lapidary.Models;
 
 /// <summary>Binds the tensors of a checkpoint to the layers of the configuration. Every tensor is accounted for.</summary>
 internal sealed class Gemma4Loader(
-    Gemma4Config config, TensorSource tensors, IKernels kernels, IExpertBackend? expertBackend, int maxStepTokens,
-    Action<int, int>? progress)
+    Gemma4Config config, TensorSource tensors, IKernels kernels, IExpertBackend? expertBackend, LoraSites sites,
+    Gemma4Options options)
 {
     // Above this size a look at every weight would cost more than the rest of the load. Small tensors are always checked,
     // and logits that are not numbers are refused when they appear.
@@ -23,10 +24,11 @@ internal sealed class Gemma4Loader(
         foreach (Gemma4Layer layer in config.Layers)
         {
             layers.Add(LoadLayer(layer));
-            progress?.Invoke(layers.Count, config.Layers.Count);
+            options.Progress?.Invoke(layers.Count, config.Layers.Count);
         }
         Gemma4Weights weights = new(
-            kernels.LoadEmbedding(embedding), kernels.LoadLinear(Head(embedding)), Vector("norm.weight", hidden), [.. layers],
+            Embedding("embed_tokens", embedding, scale: MathF.Sqrt(hidden)), Linear("lm_head", Head(embedding)),
+            Vector("norm.weight", hidden), [.. layers],
             LoadPerLayerEmbeddings());
         if (tensors.Unused() is { Count: > 0 } unused)
             throw new CheckpointException(
@@ -75,12 +77,13 @@ internal sealed class Gemma4Loader(
     {
         if (config.Experts is not { } experts || expertBackend is null) return null;
         ExpertWeights weights = Experts($"{p}experts.", experts);
-        ExpertLayerSpec spec = Gemma4.ExpertSpec(config, weights.Gate[0].Format)!;
+        ExpertLayerSpec spec = Gemma4.ExpertSpec(config, weights.Gate[0].Format, sites.Slots)!;
         return new Gemma4MoeWeights(
             kernels.LoadVector(Require($"{p}router.scale", hidden), MathF.Pow(hidden, -0.5f)),
             Linear($"{p}router.proj", experts.NumExperts, hidden),
             Vector($"{p}router.per_expert_scale", experts.NumExperts),
-            expertBackend.Create(spec, weights, maxStepTokens),
+            expertBackend.Create(spec, weights, options.MaxStepTokens),
+            sites.AddExperts($"{p}experts", experts.NumExperts, hidden, experts.MoeIntermediateSize),
             Vector($"{p}post_feedforward_layernorm_1.weight", hidden),
             Vector($"{p}pre_feedforward_layernorm_2.weight", hidden),
             Vector($"{p}post_feedforward_layernorm_2.weight", hidden));
@@ -113,12 +116,18 @@ internal sealed class Gemma4Loader(
     {
         int d = config.HiddenSizePerLayerInput, all = config.Layers.Count * d;
         return d == 0 ? null : new Gemma4PerLayerEmbeddings(
-            kernels.LoadEmbedding(Matrix("embed_tokens_per_layer", config.VocabSizePerLayerInput, all)),
+            Embedding("embed_tokens_per_layer", Matrix("embed_tokens_per_layer", config.VocabSizePerLayerInput, all), scale: MathF.Sqrt(d)),
             Linear("per_layer_model_projection", all, hidden),
             Vector("per_layer_projection_norm.weight", d));
     }
 
-    private ILinear Linear(string name, int rows, int columns) => kernels.LoadLinear(Matrix(name, rows, columns));
+    private AdaptedLinear Linear(string name, int rows, int columns) => Linear(name, Matrix(name, rows, columns));
+
+    private AdaptedLinear Linear(string name, StoredMatrix weight)
+        => new(kernels.LoadLinear(weight), sites.AddLinear(name, weight.Rows, weight.Columns));
+
+    private AdaptedEmbedding Embedding(string name, StoredMatrix table, float scale)
+        => new(kernels.LoadEmbedding(table), sites.AddEmbedding(name, table, scale));
 
     private IBuffer Vector(string name, int length) => kernels.LoadVector(Require(name, length));
 

@@ -3,6 +3,8 @@ namespace Lapidary.Models;
 /// <summary>Buffers of one forward pass, allocated once for the largest step. t tokens, h hidden, r logit rows.</summary>
 internal sealed class Gemma4Scratch : IDisposable
 {
+    private readonly IKernels kernels;
+    private readonly int lowRankRows;
     private readonly List<IBuffer> perToken = [];
     private readonly List<IBuffer> all = [];
 
@@ -16,6 +18,8 @@ internal sealed class Gemma4Scratch : IDisposable
             return buffer;
         }
 
+        this.kernels = kernels;
+        lowRankRows = maxTokens * (config.Experts?.TopKExperts ?? 1);
         int h = config.HiddenSize;
         Hidden = Token(h);
         Normed = Token(h);
@@ -73,6 +77,18 @@ internal sealed class Gemma4Scratch : IDisposable
     public IBuffer Logits { get; }              // [r, vocab]
     public IReadOnlyList<LayerScratch> Layers { get; }
 
+    /// <summary>x · Aᵀ of adapters, a row for each token and chosen expert; there once an adapter is.</summary>
+    public IBuffer LowRank { get; private set; } = null!;
+
+    /// <summary>Makes room for updates of that rank; between steps.</summary>
+    public void ReserveLowRank(int rank)
+    {
+        if (LowRank is { } present && present.Columns >= rank) return;
+        LowRank?.Dispose();
+        LowRank = kernels.Allocate(DType.F32, lowRankRows, rank);
+        LowRank.Rows = lowRankRows;
+    }
+
     /// <summary>Sets the rows in use of every buffer.</summary>
     public void SetRows(int tokens, int logitRows)
     {
@@ -84,6 +100,7 @@ internal sealed class Gemma4Scratch : IDisposable
     public void Dispose()
     {
         foreach (IBuffer buffer in all) buffer.Dispose();
+        LowRank?.Dispose();
     }
 }
 

@@ -1,6 +1,13 @@
 using Lapidary.Experts;
+using Lapidary.Lora;
 
 namespace Lapidary.Models;
+
+/// <summary>A weight matrix and what adapters add to it.</summary>
+internal sealed record AdaptedLinear(ILinear Weight, LinearSite Site);
+
+/// <summary>A table and what adapters add to it.</summary>
+internal sealed record AdaptedEmbedding(IEmbedding Table, EmbeddingSite Site);
 
 /// <summary>Weights of one decoder layer, named as in the checkpoint.</summary>
 internal sealed class Gemma4LayerWeights
@@ -10,19 +17,19 @@ internal sealed class Gemma4LayerWeights
 
     // self_attn
     public required IBuffer InputLayerNorm { get; init; }
-    public required ILinear QProj { get; init; }
-    public required ILinear? KProj { get; init; }   // null when keys and values are shared
-    public required ILinear? VProj { get; init; }   // null when shared or when K = V
-    public required ILinear OProj { get; init; }
+    public required AdaptedLinear QProj { get; init; }
+    public required AdaptedLinear? KProj { get; init; }   // null when keys and values are shared
+    public required AdaptedLinear? VProj { get; init; }   // null when shared or when K = V
+    public required AdaptedLinear OProj { get; init; }
     public required IBuffer QNorm { get; init; }
     public required IBuffer? KNorm { get; init; }
     public required IBuffer PostAttentionLayerNorm { get; init; }
 
     // mlp
     public required IBuffer PreFeedforwardLayerNorm { get; init; }
-    public required ILinear GateProj { get; init; }
-    public required ILinear UpProj { get; init; }
-    public required ILinear DownProj { get; init; }
+    public required AdaptedLinear GateProj { get; init; }
+    public required AdaptedLinear UpProj { get; init; }
+    public required AdaptedLinear DownProj { get; init; }
     public required IBuffer PostFeedforwardLayerNorm { get; init; }
 
     public required Gemma4MoeWeights? Moe { get; init; }
@@ -32,26 +39,27 @@ internal sealed class Gemma4LayerWeights
 /// <summary>Router and experts of one layer.</summary>
 internal sealed record Gemma4MoeWeights(
     IBuffer RouterScale,            // router.scale · hidden_size^-0.5, [1, h]
-    ILinear RouterProj,             // [e, h]
+    AdaptedLinear RouterProj,       // [e, h]
     IBuffer PerExpertScale,         // [1, e]
     IExpertLayer Experts,
+    ExpertSite ExpertSite,
     IBuffer PostFeedforwardLayerNorm1,
     IBuffer PreFeedforwardLayerNorm2,
     IBuffer PostFeedforwardLayerNorm2);
 
 /// <summary>A layer's part of the per-layer embeddings.</summary>
 internal sealed record Gemma4PerLayerInputWeights(
-    ILinear PerLayerInputGate,      // [d, h]
-    ILinear PerLayerProjection,     // [h, d]
-    IBuffer PostPerLayerInputNorm); // [1, h]
+    AdaptedLinear PerLayerInputGate,    // [d, h]
+    AdaptedLinear PerLayerProjection,   // [h, d]
+    IBuffer PostPerLayerInputNorm);     // [1, h]
 
 /// <summary>The model's part of the per-layer embeddings.</summary>
 internal sealed record Gemma4PerLayerEmbeddings(
-    IEmbedding EmbedTokensPerLayer,     // [vocab, layers·d]
-    ILinear PerLayerModelProjection,    // [layers·d, h]
+    AdaptedEmbedding EmbedTokensPerLayer,     // [vocab, layers·d]
+    AdaptedLinear PerLayerModelProjection,    // [layers·d, h]
     IBuffer PerLayerProjectionNorm);    // [1, d]
 
 /// <summary>All weights of a text stack.</summary>
 internal sealed record Gemma4Weights(
-    IEmbedding EmbedTokens, ILinear LmHead, IBuffer Norm, Gemma4LayerWeights[] Layers,
+    AdaptedEmbedding EmbedTokens, AdaptedLinear LmHead, IBuffer Norm, Gemma4LayerWeights[] Layers,
     Gemma4PerLayerEmbeddings? PerLayerEmbeddings);

@@ -1,6 +1,7 @@
 using Lapidary.Checkpoints;
 using Lapidary.Generation;
 using Lapidary.KvCache;
+using Lapidary.Lora;
 using Lapidary.Templates;
 using Lapidary.Tokenizers;
 
@@ -17,6 +18,9 @@ public sealed record LanguageModelOptions
 
     /// <inheritdoc cref="Gemma4Options.MaxLogitRows"/>
     public int MaxLogitRows { get; init; } = 1;
+
+    /// <inheritdoc cref="Gemma4Options.MaxLoras"/>
+    public int MaxLoras { get; init; }
 
     /// <inheritdoc cref="Gemma4Options.ExpertBackend"/>
     public string? ExpertBackend { get; init; }
@@ -58,6 +62,7 @@ public sealed class LanguageModel : IDisposable
     public Gemma4 Network { get; }
     public KeyValueCache Cache { get; }
     public ForwardBatch Batch { get; }
+    public LoraAdapters Adapters => Network.Adapters;
     public Gemma4Config Config => Network.Config;
     public int ContextLength => Cache.ContextLength;
     public string Folder { get; }
@@ -93,6 +98,7 @@ public sealed class LanguageModel : IDisposable
         {
             Gemma4 network = Gemma4.Load(checkpoint, config, kernels, new Gemma4Options
             {
+                MaxLoras = options.MaxLoras,
                 ExpertBackend = options.ExpertBackend,
                 MaxStepTokens = Math.Min(options.MaxStepTokens, context),
                 MaxLogitRows = Math.Min(options.MaxLogitRows, context),

@@ -59,6 +59,12 @@ internal sealed class Float64Device : IKernels
 
     public IGatedActivation LoadActivation(Activation activation) => new GatedFormula(activation);
 
+    public ILora LoadLora(LoraWeights weights) => new Update(weights);
+
+    public ILora LoadEmbeddingLora(LoraWeights weights) => new Update(weights);
+
+    public IExpertLora LoadExpertLora(ExpertLoraWeights weights) => new ExpertUpdates(weights);
+
     public void Embed(IEmbedding table, IBuffer ids, float scale, IBuffer output)
         => Each(output, (t, c) => ((Weights)table).Matrix[(int)((Handle)ids)[t, 0]][c] * scale);
 
@@ -127,6 +133,12 @@ internal sealed class Float64Device : IKernels
     public void Linear(ILinear weight, IBuffer x, IBuffer output)
         => Each(output, (t, o) => Dot(((Weights)weight).Matrix[o], (Handle)x, t));
 
+    public void AddLora(LoraSlots<ILora> updates, IBuffer x, IBuffer slots, IBuffer lowRank, IBuffer output)
+        => AddUpdates(updates, slots, output, (t, i) => ((Handle)x)[t, i]);
+
+    public void AddEmbeddingLora(LoraSlots<ILora> updates, IBuffer ids, IBuffer slots, IBuffer lowRank, IBuffer output)
+        => AddUpdates(updates, slots, output, (t, i) => i == (int)((Handle)ids)[t, 0] ? 1 : 0);
+
     public void GatedActivation(IGatedActivation activation, IBuffer gate, IBuffer up, IBuffer output)
         => Each(output, (t, c) => ((GatedFormula)activation).Combine(((Handle)gate)[t, c], ((Handle)up)[t, c]));
 
@@ -155,6 +167,18 @@ internal sealed class Float64Device : IKernels
 
     public void Dispose()
     {
+    }
+
+    private static void AddUpdates(LoraSlots<ILora> updates, IBuffer slots, IBuffer output, Func<int, int, double> x)
+    {
+        Handle result = (Handle)output;
+        for (int t = 0; t < result.Rows; t++)
+        {
+            int slot = (int)((Handle)slots)[t, 0];
+            if (slot < 0 || updates[slot] is not Update update) continue;
+            double[] delta = update.Of(i => x(t, i));
+            for (int o = 0; o < delta.Length; o++) result[t, o] += delta[o];
+        }
     }
 
     private static void Each(IBuffer output, Func<int, int, double> element)
@@ -191,6 +215,37 @@ internal sealed class Float64Device : IKernels
     })];
 
     private static Handle Vector(double[] values) => new(DType.F32, 1, values.Length, values, 0, values.Length) { Rows = 1 };
+
+    private sealed class Update(LoraWeights weights) : ILora
+    {
+        private readonly double[][] a = Matrix(weights.A), b = Matrix(weights.B);
+        private readonly double[]? bias = weights.Bias is { } row ? Matrix(row)[0] : null;
+
+        public int Rank => a.Length;
+
+        /// <summary>scale · (B · (A · x) + bias)</summary>
+        public double[] Of(Func<int, double> x)
+        {
+            double[] u = [.. a.Select(row => row.Select((value, i) => value * x(i)).Sum())];
+            return [.. b.Select((row, o) => weights.Scale * (row.Zip(u).Sum(pair => pair.First * pair.Second) + (bias?[o] ?? 0)))];
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+
+    private sealed class ExpertUpdates(ExpertLoraWeights weights) : IExpertLora
+    {
+        public int Rank => 1;
+        public Update?[] Gate { get; } = [.. weights.Gate.Select(w => w is null ? null : new Update(w))];
+        public Update?[] Up { get; } = [.. weights.Up.Select(w => w is null ? null : new Update(w))];
+        public Update?[] Down { get; } = [.. weights.Down.Select(w => w is null ? null : new Update(w))];
+
+        public void Dispose()
+        {
+        }
+    }
 
     /// <summary>Nothing but this device sees the elements.</summary>
     private sealed class Handle(DType dtype, int capacity, int columns, double[] values, int offset, int stride, Handle? whole = null) : IBuffer
@@ -283,10 +338,14 @@ internal sealed class Float64Device : IKernels
             for (int t = 0; t < input.Rows; t++)
                 for (int slot = 0; slot < spec.TopK; slot++)
                 {
-                    int e = (int)((Handle)ids)[t, slot];
-                    double[] middle = [.. Enumerable.Range(0, spec.IntermediateSize).Select(i => activation.Combine(Dot(gate[e][i], input, t), Dot(up[e][i], input, t)))];
+                    int e = (int)((Handle)ids)[t, slot], adapter = adapters is { } a ? (int)((Handle)a.Slots)[t, 0] : -1;
+                    ExpertUpdates? updates = adapter < 0 ? null : (ExpertUpdates?)adapters!.Value.Updates[adapter];
+                    double[]? gateDelta = updates?.Gate[e]?.Of(i => input[t, i]), upDelta = updates?.Up[e]?.Of(i => input[t, i]);
+                    double[] middle = [.. Enumerable.Range(0, spec.IntermediateSize).Select(i => activation.Combine(
+                        Dot(gate[e][i], input, t) + (gateDelta?[i] ?? 0), Dot(up[e][i], input, t) + (upDelta?[i] ?? 0)))];
+                    double[]? downDelta = updates?.Down[e]?.Of(i => middle[i]);
                     for (int h = 0; h < spec.HiddenSize; h++)
-                        result[t, h] += ((Handle)weights)[t, slot] * down[e][h].Zip(middle).Sum(pair => pair.First * pair.Second);
+                        result[t, h] += ((Handle)weights)[t, slot] * (down[e][h].Zip(middle).Sum(pair => pair.First * pair.Second) + (downDelta?[h] ?? 0));
                 }
         }
 

@@ -1,0 +1,44 @@
+using Lapidary.Checkpoints;
+
+namespace Lapidary.Quantization;
+
+/// <summary>
+/// A matrix of F32, F16 or BF16 elements that do not lie row by row, e.g. one expert's part of a stacked tensor: element
+/// (row, column) is element first + row · rowStride + column · columnStride of the tensor.
+/// </summary>
+public sealed class StridedMatrix : StoredMatrix
+{
+    private readonly StoredTensor tensor;
+    private readonly long first, rowStride, columnStride;
+
+    public StridedMatrix(string name, StoredTensor tensor, long first, int rows, int columns, long rowStride, long columnStride)
+        : base(name, rows, columns, WeightFormat.OfDense(tensor.DType))
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(first);
+        ArgumentOutOfRangeException.ThrowIfNegative(rowStride);
+        ArgumentOutOfRangeException.ThrowIfNegative(columnStride);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(first + (rows - 1) * rowStride + (columns - 1) * columnStride, tensor.ElementCount);
+        this.tensor = tensor;
+        this.first = first;
+        this.rowStride = rowStride;
+        this.columnStride = columnStride;
+    }
+
+    public override long ByteLength => (long)Rows * Columns * tensor.DType.Size();
+
+    public override void ReadRow(int row, Span<float> values)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(values.Length, Columns);
+        long start = first + row * rowStride;
+        for (int column = 0; column < Columns; column++) tensor.ReadSingles(start + column * columnStride, values.Slice(column, 1));
+    }
+
+    public override StoredMatrix SliceRows(int from, int count)
+        => new StridedMatrix($"{Name}[{from}:{from + count}]", tensor, first + from * rowStride, count, Columns, rowStride, columnStride);
+
+    /// <summary>Looks at the whole tensor, other matrices' elements included.</summary>
+    public override void RequireFinite(string location) => FiniteCheck.Require(tensor, location);
+
+    /// <summary>Rows as columns.</summary>
+    public StridedMatrix Transpose() => new(Name, tensor, first, Columns, Rows, columnStride, rowStride);
+}
