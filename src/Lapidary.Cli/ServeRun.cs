@@ -1,5 +1,6 @@
 using Lapidary.Cpu;
 using Lapidary.Models;
+using Lapidary.Scheduling;
 using Lapidary.Server;
 using Microsoft.Extensions.Logging;
 
@@ -25,7 +26,9 @@ internal static class ServeRun
             Progress = bar.Update,
         });
         bar.Clear();
-        ServedModel served = new(model, server.ServedModelNames);
+        using EngineLoop engine = new(model, new EngineOptions());
+        ServedModel served = new(model, engine, server.ServedModelNames);
+        served.Prepare();
         http.Serve(served);
         Console.Error.WriteLine($"ready: {server.ServedModelNames[0]} on {kernels.Description}, {model.ContextLength} tokens of context");
 

@@ -32,7 +32,7 @@ public sealed class LapidaryServer : IAsyncDisposable
         Admission admission = new(options.MaxConcurrentRequests);
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddRoutingCore();
-        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        builder.Services.AddSingleton<IHostLifetime, NoLifetime>().AddSingleton<FailureLog>();
         AddLogging(builder.Logging, options);
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Listen(kestrel, options));
 
@@ -41,7 +41,7 @@ public sealed class LapidaryServer : IAsyncDisposable
         app.UseMiddleware<AccessLog>();
         app.UseMiddleware<ErrorMiddleware>();
         app.UseMiddleware<ApiKeys>(options);
-        Routes.Map(app, slot, options);
+        Routes.Map(app, new ApiServices(slot, admission, options, app.Services.GetRequiredService<FailureLog>()));
         try
         {
             await app.StartAsync();

@@ -1,5 +1,7 @@
 using Lapidary.Server.Errors;
 using Lapidary.Server.OpenAi;
+using Lapidary.Server.OpenAi.Chat;
+using Lapidary.Server.OpenAi.Completions;
 using Lapidary.Server.Operations;
 
 namespace Lapidary.Server;
@@ -7,8 +9,9 @@ namespace Lapidary.Server;
 /// <summary>Every route of the server.</summary>
 internal static class Routes
 {
-    public static void Map(WebApplication app, ModelSlot slot, ServerOptions options)
+    public static void Map(WebApplication app, ApiServices api)
     {
+        ModelSlot slot = api.Slot;
         Get(app, "/health", context => context.Response.WriteJsonAsync(new ServerStatus("ok"), ServerJson.Default.ServerStatus)).WithMetadata(new OpenToAll(), new Probe());
         Get(app, "/ready", context =>
         {
@@ -23,6 +26,8 @@ internal static class Routes
             ModelCard card = slot.Model.Cards().FirstOrDefault(c => c.Id == id) ?? throw ApiException.ModelNotFound(id);
             return context.Response.WriteJsonAsync(card, ServerJson.Default.ModelCard);
         });
+        app.MapPost("/v1/chat/completions", new ChatEndpoint(api).Handle);
+        app.MapPost("/v1/completions", new CompletionEndpoint(api).Handle);
     }
 
     private static IEndpointConventionBuilder Get(WebApplication app, string path, RequestDelegate answer) => app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], answer);

@@ -1,25 +1,72 @@
 using Lapidary.Models;
+using Lapidary.Sampling;
+using Lapidary.Scheduling;
+using Lapidary.Server.Errors;
 using Lapidary.Server.OpenAi;
+using Lapidary.Templates;
+using Lapidary.Tokenizers;
+using Lapidary.Tools;
 
 namespace Lapidary.Server;
 
-/// <summary>A loaded model with its names in the API.</summary>
+/// <summary>A loaded model, the engine that runs it, and what the API says of it.</summary>
 public sealed class ServedModel
 {
-    private readonly IReadOnlyList<string> names;
+    private readonly DateTimeOffset loaded = DateTimeOffset.UtcNow;
+    private readonly Lazy<ChatTemplate> template;
 
-    public ServedModel(LanguageModel model, IReadOnlyList<string> names)
+    /// <param name="model">Still disposed by the caller, after the engine.</param>
+    /// <param name="names">In the API; the first is shown.</param>
+    public ServedModel(LanguageModel model, EngineLoop engine, IReadOnlyList<string> names)
     {
         Model = model;
-        this.names = names;
+        Engine = engine;
+        Names = names;
+        Format = OutputFormats.For(model);
+        Defaults = model.GenerationConfig.ServerDefaults;
+        template = new Lazy<ChatTemplate>(() => TemplateFile is null ? model.ChatTemplate : ChatTemplate.Load(TemplateFile));
     }
 
     internal LanguageModel Model { get; }
+    internal EngineLoop Engine { get; }
+    internal IReadOnlyList<string> Names { get; }
 
-    internal DateTimeOffset Loaded { get; } = DateTimeOffset.UtcNow;
+    /// <summary>A chat template other than the model's own.</summary>
+    public string? TemplateFile { get; init; }
 
-    internal string Name => names[0];
+    /// <summary>How the model writes reasoning and tool calls; by default what its tokenizer and template speak of.</summary>
+    public OutputFormat Format { get; init; }
+
+    /// <summary>Sampling where a request says nothing; by default the model's generation_config.json.</summary>
+    public SamplingParameters Defaults { get; init; }
+
+    internal int ContextLength => Model.ContextLength;
+
+    internal int VocabSize => Model.Config.VocabSize;
+
+    /// <exception cref="ApiException">400: the model has no tokenizer.</exception>
+    internal Tokenizer Tokenizer => Model.HasTokenizer
+        ? Model.Tokenizer
+        : throw new ApiException(StatusCodes.Status400BadRequest, "This model has no tokenizer; only token ids can be completed.") { Code = "no_tokenizer" };
+
+    internal ChatTemplate Template => template.Value;
+
+    /// <summary>Loads what is otherwise loaded by the first request, so that a fault shows at the start.</summary>
+    /// <exception cref="LapidaryException">The tokenizer or the given template cannot be used.</exception>
+    public void Prepare()
+    {
+        if (Model.HasTokenizer) _ = Model.Tokenizer.VocabSize;
+        if (TemplateFile is not null) _ = Template;
+    }
+
+    /// <summary>The name that a request gave, when there is such a model; the first name when it gave none.</summary>
+    /// <exception cref="ApiException">404: there is no such model.</exception>
+    internal string Resolve(string? requested)
+    {
+        if (requested is null) return Names[0];
+        return Names.Contains(requested) ? requested : throw ApiException.ModelNotFound(requested);
+    }
 
     internal IEnumerable<ModelCard> Cards()
-        => names.Select(name => new ModelCard(name, Loaded.ToUnixTimeSeconds(), Path.GetFileName(Path.TrimEndingDirectorySeparator(Model.Folder)), Parent: null, Model.ContextLength));
+        => Names.Select(name => new ModelCard(name, loaded.ToUnixTimeSeconds(), Path.GetFileName(Path.TrimEndingDirectorySeparator(Model.Folder)), Parent: null, ContextLength));
 }

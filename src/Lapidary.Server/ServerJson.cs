@@ -1,6 +1,8 @@
 using System.Text.Json.Serialization;
 using Lapidary.Server.Errors;
 using Lapidary.Server.OpenAi;
+using Lapidary.Server.OpenAi.Chat;
+using Lapidary.Server.OpenAi.Completions;
 using Lapidary.Server.Operations;
 
 namespace Lapidary.Server;
@@ -12,4 +14,9 @@ namespace Lapidary.Server;
 [JsonSerializable(typeof(ModelCard))]
 [JsonSerializable(typeof(ServerStatus))]
 [JsonSerializable(typeof(ServerVersion))]
+[JsonSerializable(typeof(ChatCompletion))]
+[JsonSerializable(typeof(ChatChunk))]
+[JsonSerializable(typeof(TextCompletion))]
+[JsonSerializable(typeof(int))] // stop_reason
+[JsonSerializable(typeof(string))]
 internal sealed partial class ServerJson : JsonSerializerContext;

@@ -1,5 +1,6 @@
 using Lapidary.Cpu;
 using Lapidary.Models;
+using Lapidary.Scheduling;
 using Microsoft.Extensions.Logging;
 
 [assembly: AssemblyFixture(typeof(Lapidary.Server.Tests.Server))]
@@ -12,6 +13,7 @@ public sealed class Server : IAsyncLifetime
     private readonly CpuKernels kernels = new(1);
     private readonly Func<ServerOptions, ServerOptions> configure;
     private LanguageModel? model;
+    private EngineLoop? engine;
     private LapidaryServer? http;
 
     public Server() : this(options => options) { }
@@ -29,7 +31,8 @@ public sealed class Server : IAsyncLifetime
         http = await LapidaryServer.StartAsync(configure(new ServerOptions { Port = 0, ServedModelNames = [ModelName, "alias"], LogLevel = LogLevel.None }));
         Client = new HttpClient { BaseAddress = http.Address };
         model = LanguageModel.Open(DefaultModel.Locate(), kernels, new LanguageModelOptions());
-        http.Serve(new ServedModel(model, [ModelName, "alias"]));
+        engine = new EngineLoop(model, new EngineOptions());
+        http.Serve(new ServedModel(model, engine, [ModelName, "alias"]));
     }
 
     public async ValueTask DisposeAsync()
@@ -40,6 +43,7 @@ public sealed class Server : IAsyncLifetime
             await http.StopAsync();
             await http.DisposeAsync();
         }
+        engine?.Dispose();
         model?.Dispose();
         kernels.Dispose();
     }

@@ -3,7 +3,7 @@ using Lapidary.Server.Operations;
 namespace Lapidary.Server.Errors;
 
 /// <summary>No error leaves without a body: exceptions and bare statuses become <see cref="ErrorBody"/>.</summary>
-internal sealed partial class ErrorMiddleware(RequestDelegate next, ILogger<ErrorMiddleware> log)
+internal sealed partial class ErrorMiddleware(RequestDelegate next, FailureLog failures, ILogger<ErrorMiddleware> log)
 {
     public async Task InvokeAsync(HttpContext context)
     {
@@ -11,7 +11,7 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, ILogger<Erro
         {
             await next(context);
         }
-        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested || context.Response.HasStarted)
         {
             Disconnected(RequestId.Of(context));
             return;
@@ -19,7 +19,7 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, ILogger<Erro
         catch (Exception exception)
         {
             ApiException error = ApiException.From(exception);
-            if (error.Status >= StatusCodes.Status500InternalServerError && exception is not ApiException) Failed(RequestId.Of(context), exception);
+            failures.Log(RequestId.Of(context), exception);
             if (context.Response.HasStarted)
             {
                 context.Abort(); // half a body: closing the connection is the only way left to say so
@@ -34,7 +34,4 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, ILogger<Erro
 
     [LoggerMessage(LogLevel.Information, "request {RequestId}: the client left")]
     private partial void Disconnected(string requestId);
-
-    [LoggerMessage(LogLevel.Error, "request {RequestId} failed")]
-    private partial void Failed(string requestId, Exception exception);
 }

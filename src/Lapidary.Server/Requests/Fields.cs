@@ -43,7 +43,7 @@ internal sealed class Fields(JsonElement json, string path)
     /// <summary>A finite number.</summary>
     public double? Number(string name) => Take(name) is { } value ? JsonValues.Number(value, At(name)) : null;
 
-    public int? Integer(string name) => Take(name) is { } value ? (int)JsonValues.Integer(value, At(name), int.MinValue, int.MaxValue) : null;
+    public int? Integer(string name, int min = int.MinValue, int max = int.MaxValue) => Take(name) is { } value ? (int)JsonValues.Integer(value, At(name), min, max) : null;
 
     public long? Long(string name) => Take(name) is { } value ? JsonValues.Integer(value, At(name), long.MinValue, long.MaxValue) : null;
 

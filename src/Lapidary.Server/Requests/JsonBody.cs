@@ -59,8 +59,14 @@ internal static class JsonBody
         while (true)
         {
             ReadResult read = await reader.ReadAsync(context.RequestAborted);
-            if (read.IsCompleted) return read.Buffer.ToArray();
-            reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            if (!read.IsCompleted)
+            {
+                reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+                continue;
+            }
+            byte[] body = read.Buffer.ToArray();
+            reader.AdvanceTo(read.Buffer.End);
+            return body;
         }
     }
 

@@ -1,0 +1,7 @@
+using Lapidary.Server.Errors;
+using Lapidary.Server.Operations;
+
+namespace Lapidary.Server;
+
+/// <summary>What every route works with.</summary>
+internal sealed record ApiServices(ModelSlot Slot, Admission Admission, ServerOptions Options, FailureLog Failures);

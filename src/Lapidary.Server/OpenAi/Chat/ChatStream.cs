@@ -1,0 +1,73 @@
+using Lapidary.Scheduling;
+using Lapidary.Server.Generating;
+using Lapidary.Server.Streaming;
+using Lapidary.Tools;
+
+namespace Lapidary.Server.OpenAi.Chat;
+
+/// <summary>
+/// A chat as events: for each choice first its role, then what is new, then why it ended; at last, if wanted, the usage.
+/// </summary>
+internal sealed class ChatStream(ChatExchange exchange, SseWriter sse)
+{
+    private readonly ChatCompletionRequest request = exchange.Request;
+
+    public async Task WriteAsync()
+    {
+        bool begun = false;
+        while (await exchange.Running.WaitAsync())
+        {
+            while (exchange.Running.TryRead(out GeneratedToken token))
+            {
+                ChoiceReader choice = exchange.Choices[token.Event.Choice];
+                choice.Push(token.Event); // may throw: before the first event that is a plain error
+                if (!begun) Begin();
+                begun = true;
+                Write(token.Event, choice);
+            }
+            await sse.FlushAsync();
+        }
+        if (request.Stream.IncludeUsage) sse.Event(Chunk([]) with { Usage = exchange.Usage() }, ServerJson.Default.ChatChunk);
+        sse.Done();
+        await sse.FlushAsync();
+    }
+
+    private void Begin()
+    {
+        for (int index = 0; index < exchange.Choices.Length; index++)
+            Send(new ChunkChoice(index, new ChatDelta { Role = "assistant", Content = "" }));
+    }
+
+    /// <summary>Log-probabilities and ids of a token go with the first text it brings, or with an empty text.</summary>
+    private void Write(TokenEvent token, ChoiceReader choice)
+    {
+        ChatLogprobs? logprobs = token.Logprobs is { } known ? new ChatLogprobs([ChatTokenLogprob.Of(known, exchange.Texts)]) : null;
+        IReadOnlyList<int>? ids = request.ReturnTokenIds && token.TokenId >= 0 ? [token.TokenId] : null;
+        foreach (OutputEvent told in choice.Events)
+        {
+            if (Delta(told) is not { } delta) continue;
+            Send(new ChunkChoice(token.Choice, delta) { Logprobs = logprobs, TokenIds = ids });
+            (logprobs, ids) = (null, null);
+        }
+        if (logprobs is not null || ids is not null) Send(new ChunkChoice(token.Choice, new ChatDelta { Content = "" }) { Logprobs = logprobs, TokenIds = ids });
+        if (choice.Completion is { } completion)
+            Send(new ChunkChoice(token.Choice, new ChatDelta()) { FinishReason = choice.FinishReason, StopReason = Answers.StopReason(completion, request.Sampling.StopTokenIds) });
+    }
+
+    private ChatDelta? Delta(OutputEvent told) => told switch
+    {
+        ContentDelta content => new ChatDelta { Content = content.Text },
+        ReasoningDelta reasoning when request.IncludeReasoning => new ChatDelta { ReasoningContent = reasoning.Text },
+        ToolCallStart call => new ChatDelta { ToolCalls = [new ToolCallDelta(call.Index, new FunctionDelta("") { Name = call.Name }) { Id = call.Id, Type = "function" }] },
+        ToolCallArguments arguments => new ChatDelta { ToolCalls = [new ToolCallDelta(arguments.Index, new FunctionDelta(arguments.Json))] },
+        _ => null,
+    };
+
+    private void Send(ChunkChoice choice)
+    {
+        ChatChunk chunk = Chunk([choice]);
+        sse.Event(request.Stream.ContinuousUsage ? chunk with { Usage = exchange.Usage() } : chunk, ServerJson.Default.ChatChunk);
+    }
+
+    private ChatChunk Chunk(IReadOnlyList<ChunkChoice> choices) => new(exchange.Id, exchange.Created, request.Model, choices);
+}

@@ -1,0 +1,121 @@
+using System.Net.Sockets;
+using System.Text;
+
+namespace Lapidary.Server.Tests;
+
+/// <summary>Bodies that are no request at all.</summary>
+public sealed class BodyTests(Server server)
+{
+    private const string Good = """{"messages":[{"role":"user","content":"a"}],"max_tokens":1}""";
+
+    public static TheoryData<string> Posts => ["/v1/chat/completions", "/v1/completions"];
+
+    public static TheoryData<string> Malformed =>
+    [
+        "", " ", "hello", "{", "}", "{}}", "{\"a\":}", "{'messages':[]}", "{\"messages\":[],}", "{\"temperature\":NaN}", "{\"temperature\":Infinity}", "{\"temperature\":-Infinity}",
+        "{\"temperature\":.5}", "{\"temperature\":01}", "{\"temperature\":+1}", "// c\n{}", "{} {}", "{\"model\":\"a\",\"model\":\"b\"}", "{\"messages\":[{\"role\":\"user\",\"role\":\"system\"}]}",
+        "{\"a\":\"\\x\"}", "{\"a\":\"\n\"}", "{\"a\":\"\t\"}", "\0", "{\"a\":\"\\ud800\",\"a\":1}",
+    ];
+
+    [Theory, MemberData(nameof(Posts))]
+    public async Task Malformed_JSON_is_400(string path)
+    {
+        foreach (string body in Malformed.Select(row => row.Data)) (await server.Client.Post(path, body)).AssertError(400, null, "invalid_json");
+    }
+
+    [Theory, MemberData(nameof(Posts))]
+    public async Task A_body_that_is_no_object_is_400(string path)
+    {
+        foreach (string body in (string[])["null", "true", "5", "\"a\"", "[]", "[{}]"]) (await server.Client.Post(path, body)).AssertError(400, null, "invalid_json");
+    }
+
+    [Theory, MemberData(nameof(Posts))]
+    public async Task Invalid_UTF8_is_400(string path)
+    {
+        byte[][] bodies = [[0xff], [.. "{\"a\":\""u8, 0xc3, 0x28, .. "\"}"u8], [.. "{\"a\":\""u8, 0xed, 0xa0, 0x80, .. "\"}"u8], Encoding.Unicode.GetBytes(Good), Encoding.UTF32.GetBytes(Good)];
+        foreach (byte[] body in bodies) (await server.Client.Post(path, body)).AssertError(400, null, "invalid_json");
+    }
+
+    [Theory, InlineData("[", "]"), InlineData("{\"a\":", "}")]
+    public async Task Deep_JSON_is_400(string open, string close)
+    {
+        foreach (int depth in (int[])[129, 1000, 100_000])
+        {
+            string deep = string.Concat(Enumerable.Repeat(open, depth)) + "1" + string.Concat(Enumerable.Repeat(close, depth));
+            (await server.Client.Post("/v1/chat/completions", $$"""{"messages":{{deep}}}""")).AssertError(400, null, "invalid_json");
+        }
+    }
+
+    [Fact]
+    public async Task A_deep_but_allowed_schema_is_answered()
+    {
+        string deep = "{\"type\":\"string\"}";
+        for (int i = 0; i < 40; i++) deep = $$$$"""{"type":"object","properties":{"a":{{{{deep}}}}}}""";
+        Answer answer = await server.Client.Post("/v1/chat/completions", $$$$"""{"messages":[{"role":"user","content":"a"}],"max_tokens":1,"tools":[{"type":"function","function":{"name":"f","parameters":{{{{deep}}}}}}]}""");
+        Assert.Equal(200, answer.Status);
+    }
+
+    [Theory]
+    [InlineData("text/plain"), InlineData("application/x-www-form-urlencoded"), InlineData("multipart/form-data; boundary=x"), InlineData("application/xml"), InlineData("application/json; charset=utf-16"), InlineData(""), InlineData("garbage"), InlineData(null)]
+    public async Task Another_media_type_is_415(string? type)
+        => (await server.Client.Post("/v1/chat/completions", Encoding.UTF8.GetBytes(Good), type)).AssertError(415, null, "unsupported_media_type");
+
+    [Theory]
+    [InlineData("application/json"), InlineData("application/json; charset=utf-8"), InlineData("Application/JSON;charset=\"UTF-8\"")]
+    public async Task JSON_in_UTF8_is_taken_in_every_spelling(string type)
+        => Assert.Equal(200, (await server.Client.Post("/v1/chat/completions", Encoding.UTF8.GetBytes(Good), type)).Status);
+
+    [Fact]
+    public async Task A_byte_order_mark_is_ignored()
+        => Assert.Equal(200, (await server.Client.Post("/v1/chat/completions", [0xef, 0xbb, 0xbf, .. Encoding.UTF8.GetBytes(Good)])).Status);
+
+    [Fact]
+    public async Task A_compressed_body_is_415()
+    {
+        ByteArrayContent content = new(Encoding.UTF8.GetBytes(Good));
+        content.Headers.TryAddWithoutValidation("Content-Type", "application/json");
+        content.Headers.TryAddWithoutValidation("Content-Encoding", "gzip");
+        (await Answer.Of(await server.Client.PostAsync(new Uri("/v1/chat/completions", UriKind.Relative), content))).AssertError(415, null, "unsupported_media_type");
+    }
+
+    [Theory]
+    [InlineData("\"\\ud800\""), InlineData("\"a\\udc00b\"")]
+    public async Task Half_a_surrogate_pair_is_400(string text)
+        => (await server.Client.Post("/v1/chat/completions", $$"""{"messages":[{"role":"user","content":{{text}}}]}""")).AssertError(400, "messages[0].content");
+
+    [Fact]
+    public async Task A_body_beyond_the_limit_is_413()
+    {
+        await using Server small = new(options => options with { MaxBodyBytes = 1000 });
+        await small.InitializeAsync();
+        string big = new('a', 2000);
+        (await small.Client.Post("/v1/chat/completions", $$"""{"messages":[{"role":"user","content":"{{big}}"}]}""")).AssertError(413, null, "request_too_large");
+        Assert.Equal(200, (await small.Client.Post("/v1/chat/completions", Good)).Status);
+    }
+
+    [Fact]
+    public async Task A_body_beyond_the_limit_without_a_length_is_413()
+    {
+        await using Server small = new(options => options with { MaxBodyBytes = 1000 });
+        await small.InitializeAsync();
+        using TcpClient client = new();
+        await client.ConnectAsync(small.Client.BaseAddress!.Host, small.Client.BaseAddress.Port);
+        await using NetworkStream stream = client.GetStream();
+        string head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(head + $"7d0\r\n{new string(' ', 2000)}\r\n0\r\n\r\n"));
+        using StreamReader reader = new(stream);
+        string answer = await reader.ReadToEndAsync();
+        Assert.StartsWith("HTTP/1.1 413", answer);
+        Assert.Contains("request_too_large", answer);
+    }
+
+    [Fact]
+    public async Task The_prompt_that_outgrows_the_context_is_400_with_both_numbers()
+    {
+        string text = string.Concat(Enumerable.Repeat("word ", 3000));
+        Answer answer = await server.Client.Post("/v1/chat/completions", $$"""{"messages":[{"role":"user","content":"{{text}}"}]}""");
+        answer.AssertError(400, "messages", "context_length_exceeded");
+        Assert.Matches("maximum context length is 2048 tokens.*has [0-9]{4} tokens", answer.Body);
+        (await server.Client.Post("/v1/completions", $$"""{"prompt":"{{text}}"}""")).AssertError(400, "prompt", "context_length_exceeded");
+    }
+}
