@@ -55,13 +55,22 @@ internal static class Plots
             return ("cell", share / 2, Invariant($"layer {layers[layer].Layer}, expert {expert}: {layers[layer].Tokens[expert]} tokens, {share:0.00} of an even share"));
         });
 
-    /// <summary>As <see cref="Usage"/>, of the change; full colour is an even share more or less.</summary>
-    public static Svg UsageChange(string description, RoutingPair routing) => HeatMap(
-        description, routing.Base.Count, routing.Base[0].Tokens.Count, (layer, expert) =>
+    /// <summary>As <see cref="Usage"/>, of the change; full colour is the largest.</summary>
+    public static Svg UsageChange(string description, RoutingPair routing)
+    {
+        long largest = Math.Max(1, LargestChange(routing));
+        return HeatMap(description, routing.Base.Count, routing.Base[0].Tokens.Count, (layer, expert) =>
         {
-            long change = routing.Against[layer].Tokens[expert] - routing.Base[layer].Tokens[expert];
-            return (change > 0 ? "more" : "less", Math.Abs(change) / routing.Base[layer].Tokens.Average(), Invariant($"layer {routing.Base[layer].Layer}, expert {expert}: {change:+0;-0;0} tokens"));
+            long change = Change(routing, layer, expert);
+            return (change > 0 ? "more" : "less", (double)Math.Abs(change) / largest, Invariant($"layer {routing.Base[layer].Layer}, expert {expert}: {change:+0;-0;0} tokens"));
         });
+    }
+
+    /// <summary>Most tokens that an expert gained or lost.</summary>
+    public static long LargestChange(RoutingPair routing)
+        => Enumerable.Range(0, routing.Base.Count).Max(layer => Enumerable.Range(0, routing.Base[layer].Tokens.Count).Max(expert => Math.Abs(Change(routing, layer, expert))));
+
+    private static long Change(RoutingPair routing, int layer, int expert) => routing.Against[layer].Tokens[expert] - routing.Base[layer].Tokens[expert];
 
     private static Svg HeatMap(string description, int layers, int experts, Func<int, int, (string Style, double Opacity, string Title)> cell)
     {

@@ -26,7 +26,7 @@ internal static class VerifyPage
             page.Heading("Expert usage")
                 .Paragraph(Invariant($"Full colour is twice an even share or more. Tokens whose set of experts changed: {report.Layers.Average(l => l.RoutesChanged):0.00 %} on average over the layers."))
                 .Picture(Plots.Usage("Base: tokens of each expert in each layer", routing.Base))
-                .Paragraph("The change: orange more, blue fewer; full colour is an even share.")
+                .Paragraph(Invariant($"The change: orange more, blue fewer. The largest, in full colour, is of {Plots.LargestChange(routing)} tokens."))
                 .Picture(Plots.UsageChange("Change of each expert's tokens in each layer", routing));
         ShownGreedy greedy = result.Greedy;
         return page.Heading("Greedy text")
