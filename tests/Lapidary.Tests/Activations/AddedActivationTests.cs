@@ -76,20 +76,16 @@ public sealed unsafe class AddedActivationTests : IDisposable
 
         using CpuKernels kernels = new();
         float[] own = Logits(kernels, "gelu_tanh", null);
-        float[][] added = [.. kernels.ExpertBackends.Select(b => b.Name).Where(name => name is "grouped" or "reference").Select(name => Logits(kernels, "quick_gelu", name))];
-        Assert.Equal(2, added.Length);
+        using LanguageModel model = Open(kernels, "quick_gelu", null);
+        float[][] added = [.. model.Network.Experts!.Answers.Where(a => a.Support.Supported).Select(a => Logits(kernels, "quick_gelu", a.Backend.Name))];
+        Assert.True(added.Length >= 2, $"{added.Length} backends serve the model");
         Assert.All(added, logits => Assert.InRange(Distance(logits, added[0]), 0, 1e-3));
         Assert.True(Distance(own, added[0]) > 1e-2);
     }
 
     private static float[] Logits(CpuKernels kernels, string activation, string? backend)
     {
-        using LanguageModel model = LanguageModel.Open(Goldens.TinyModel, kernels, new LanguageModelOptions
-        {
-            ContextLength = 64,
-            ExpertBackend = backend,
-            HiddenActivation = Activation.FromHuggingFace(activation),
-        });
+        using LanguageModel model = Open(kernels, activation, backend);
         using CacheSequence sequence = model.Cache.NewSequence();
         model.Batch.Clear();
         model.Batch.Add(sequence, model.Tokenizer.Encode("Once upon a time"), LogitRows.Last);
@@ -97,6 +93,9 @@ public sealed unsafe class AddedActivationTests : IDisposable
         kernels.Read(model.Network.Forward(model.Batch, model.Cache), logits);
         return logits;
     }
+
+    private static LanguageModel Open(CpuKernels kernels, string activation, string? backend)
+        => LanguageModel.Open(Goldens.TinyModel, kernels, new LanguageModelOptions { ContextLength = 64, ExpertBackend = backend, HiddenActivation = Activation.FromHuggingFace(activation) });
 
     private static double Distance(float[] a, float[] b) => a.Zip(b, (x, y) => Math.Abs((double)x - y)).Max();
 }
