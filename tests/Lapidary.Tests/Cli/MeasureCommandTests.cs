@@ -104,7 +104,7 @@ public sealed class MeasureCommandTests : IDisposable
         { "--text", "verify --against activation=gelu" },
         { "known names: activation, backend", "verify --text - --against activaton=gelu" },
         { "gelu_pytorch_tanh", "verify --text - --against activation=magic" },
-        { "this device has grouped", "verify --text - --against backend=magic" },
+        { "this device has ", "verify --text - --against backend=magic" },
         { "this program has cpu", "verify --text - --against device=tpu" },
         { "/nowhere/at/all", "verify --text - --against model=/nowhere/at/all" },
         { "/nowhere.txt", "verify --text /nowhere.txt --against activation=gelu" },
@@ -115,7 +115,7 @@ public sealed class MeasureCommandTests : IDisposable
         { "at least 1", "verify --text - --against activation=gelu --tokens 0" },
         { "needs the parameter beta", "verify --text - --against activation=situ" },
         { "threads", "experts --text - --threads 0" },
-        { "this device has grouped", "experts --text - --expert-backend magic" },
+        { "this device has ", "experts --text - --expert-backend magic" },
     };
 
     [Theory, MemberData(nameof(WrongLines))]
