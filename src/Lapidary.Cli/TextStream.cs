@@ -41,7 +41,7 @@ internal sealed class TextStream(LanguageModel model, TextGenerator generator)
     {
         double decode = (Total - FirstToken).TotalSeconds, rate = ids.Count > 1 && decode > 0 ? (ids.Count - 1) / decode : 0;
         return string.Create(CultureInfo.InvariantCulture,
-            $"{promptTokens} prompt tokens in {FirstToken.TotalMilliseconds:0} ms, {ids.Count} tokens at {rate:0} tokens/s, seed {generator.Seed}, {FinishReason.ToString().ToLowerInvariant()}{(model.Network.Experts is { } experts ? $"; {experts}" : "")}");
+            $"{promptTokens} prompt tokens in {FirstToken.TotalMilliseconds:0} ms, {ids.Count} tokens at {rate:0} tokens/s, seed {generator.Seed}, {FinishReason.ToString().ToLowerInvariant()}{(model.Network.Experts is { } experts ? $"; {experts}" : "")}{(model.Config.Quantization is { } quantization ? $"; {quantization}" : "")}");
     }
 
     private void Give(string piece, Action<string> write)

@@ -45,7 +45,7 @@ internal sealed record BackendFacts(string Name, bool Chosen, string Answer, str
 internal sealed record ModelFacts(
     string Model, int Layers, int SlidingLayers, int FullLayers, int KvSharedLayers, int HiddenSize, int VocabSize, int Context,
     int SlidingWindow, string HiddenActivation, string ActivationSource, int? NumExperts, int? TopKExperts, int? MoeIntermediateSize,
-    int PerLayerInput, float? FinalLogitSoftcapping, long Parameters, long Bytes, IReadOnlyDictionary<string, long> BytesByDtype,
+    int PerLayerInput, float? FinalLogitSoftcapping, long? Parameters, string? Quantization, IReadOnlyList<string> Notices, long Bytes, IReadOnlyDictionary<string, long> BytesByDtype,
     IReadOnlyList<BackendFacts> ExpertBackends)
 {
     public static ModelFacts Of(string folder)
@@ -59,7 +59,8 @@ internal sealed record ModelFacts(
             config.Layers.Count(l => l.SharesKeyValues), config.HiddenSize, config.VocabSize, config.MaxPositionEmbeddings,
             config.SlidingWindow, config.HiddenActivation.Name, config.HiddenActivation.Info.Source, config.Experts?.NumExperts,
             config.Experts?.TopKExperts, config.Experts?.MoeIntermediateSize, config.HiddenSizePerLayerInput, config.FinalLogitSoftcapping,
-            tensors.Sum(t => t.ElementCount), tensors.Sum(t => t.ByteLength),
+            config.Quantization is null ? tensors.Sum(t => t.ElementCount) : null, config.Quantization?.Summary, [.. config.Quantization?.Notices.Distinct() ?? []],
+            tensors.Sum(t => t.ByteLength),
             tensors.GroupBy(t => t.DType.ToString()).ToDictionary(g => g.Key, g => g.Sum(t => t.ByteLength)), Backends(checkpoint, config, kernels));
     }
 
@@ -72,7 +73,9 @@ internal sealed record ModelFacts(
         yield return ("experts", NumExperts is null ? "none" : $"{NumExperts} of width {MoeIntermediateSize}, {TopKExperts} per token, beside a dense MLP");
         if (PerLayerInput > 0) yield return ("per-layer embeddings", $"width {PerLayerInput}");
         if (FinalLogitSoftcapping is { } cap) yield return ("logit softcap", cap.ToString(CultureInfo.InvariantCulture));
-        yield return ("parameters", string.Create(CultureInfo.InvariantCulture, $"{Parameters / 1e6:0.00} million"));
+        if (Parameters is { } parameters) yield return ("parameters", string.Create(CultureInfo.InvariantCulture, $"{parameters / 1e6:0.00} million"));
+        if (Quantization is not null) yield return ("quantised", Quantization);
+        foreach (string notice in Notices) yield return ("note", notice);
         yield return ("weights", string.Create(CultureInfo.InvariantCulture, $"{Bytes / 1e6:0.0} MB ({string.Join(", ", BytesByDtype.Select(d => d.Key))})"));
     }
 

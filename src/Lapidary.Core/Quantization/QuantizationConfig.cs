@@ -26,6 +26,9 @@ public abstract class QuantizationConfig
     /// <summary>What the checkpoint asks for and is not done, e.g. quantised activations, a sentence each.</summary>
     public virtual IReadOnlyList<string> Notices => [];
 
+    /// <summary>Summary and notices in one line, for logs.</summary>
+    public override string ToString() => string.Join("; ", [$"weights: {Summary}", .. Notices.Distinct()]);
+
     /// <summary>How the module's weight is stored if it is quantised; null when this configuration leaves it out.</summary>
     internal abstract WeightLayout? LayoutOf(ModuleName module);
 

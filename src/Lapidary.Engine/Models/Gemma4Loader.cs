@@ -78,6 +78,7 @@ internal sealed class Gemma4Loader(
         if (config.Experts is not { } experts || expertBackend is null) return null;
         ExpertWeights weights = Experts($"{p}experts.", experts);
         ExpertLayerSpec spec = Gemma4.ExpertSpec(config, weights.Gate[0].Format, sites.Slots)!;
+        RequireSupport(expertBackend, spec, weights);
         return new Gemma4MoeWeights(
             kernels.LoadVector(Require($"{p}router.scale", hidden), MathF.Pow(hidden, -0.5f)),
             Linear($"{p}router.proj", experts.NumExperts, hidden),
@@ -87,6 +88,14 @@ internal sealed class Gemma4Loader(
             Vector($"{p}post_feedforward_layernorm_1.weight", hidden),
             Vector($"{p}pre_feedforward_layernorm_2.weight", hidden),
             Vector($"{p}post_feedforward_layernorm_2.weight", hidden));
+    }
+
+    /// <summary>The backend was chosen by the first layer's format; checkpoints may mix formats.</summary>
+    private static void RequireSupport(IExpertBackend backend, ExpertLayerSpec spec, ExpertWeights weights)
+    {
+        foreach (StoredMatrix matrix in weights.Gate.Concat(weights.Up ?? []).Concat(weights.Down))
+            if (!matrix.Format.Equals(spec.Weights) && backend.Supports(spec with { Weights = matrix.Format }) is { Supported: false } no)
+                throw new BackendException($"{matrix.Name} is {matrix.Format}, which expert backend {backend.Name} cannot serve: {no}; force another with --expert-backend");
     }
 
     /// <summary>Fused [e, 2i, h] and [e, h, i], or one matrix per expert and projection.</summary>
