@@ -19,7 +19,7 @@ public sealed class TensorSource
     {
         this.checkpoint = checkpoint;
         this.quantization = quantization;
-        modules = new(() => [.. checkpoint.Names.Select(name => name[..Math.Max(0, name.LastIndexOf('.'))])]);
+        modules = new(() => [.. checkpoint.Names.SelectMany(name => (string[])[name[..Math.Max(0, name.LastIndexOf('.'))], name[..Math.Max(0, name.LastIndexOf('_'))]])]);
         Prefix = WeightNames.TextPrefix(checkpoint);
     }
 

@@ -107,10 +107,11 @@ internal sealed class MatrixParts(ICheckpoint checkpoint, string module, int row
     /// <summary>Names under which a part may be stored, the usual one first.</summary>
     private string[] Names(string part)
     {
-        if (stacked is null) return [$"{module}.{part}"];
-        return part.StartsWith(Weight, StringComparison.Ordinal)
-            ? [module + part[Weight.Length..], $"{module}_{part}", $"{module}.{part}"]
-            : [$"{module}.{part}", $"{module}_{part}"];
+        string dotted = $"{module}.{part}", joined = $"{module}_{part}";
+        if (!part.StartsWith(Weight, StringComparison.Ordinal)) return stacked is null ? [dotted] : [dotted, joined];
+        string bare = module + part[Weight.Length..]; // "module_packed"
+        if (stacked is not null) return [bare, joined, dotted];
+        return part == Weight ? [dotted] : [dotted, bare];
     }
 
     private StoredTensor Unstack(StoredTensor tensor)

@@ -79,6 +79,21 @@ public sealed class LayoutTests
         Assert.Throws<ArgumentOutOfRangeException>(() => whole.SliceRows(20, 20));
     }
 
+    /// <summary>gpt-oss names blocks after the parameter, other scripts after the module's weight.</summary>
+    [Theory]
+    [InlineData("mxfp4_blocks", ".weight_blocks", "_blocks", ".weight_scales", "_scales")]
+    [InlineData("stacked_mxfp4_blocks", "_blocks", ".weight_blocks", "_scales", ".weight_scales")]
+    [InlineData("stacked_ct_nvfp4", "_packed", "_weight_packed", "_scale", "_weight_scale")]
+    public void Parts_may_be_named_after_the_module_or_its_weight(string name, string codes, string otherCodes, string scales, string otherScales)
+    {
+        QuantFixture fixture = QuantFixtures.All[name];
+        using LooseTensors checkpoint = new(name);
+        string module = $"model.{fixture.ShortName}";
+        checkpoint.Rename(module + codes, module + otherCodes);
+        checkpoint.Rename(module + scales, module + otherScales);
+        Assert.Equal(fixture.Sha256, Hash(Values(Read(checkpoint, fixture, fixture.Config))));
+    }
+
     /// <summary>Negative controls: a wrong convention gives other numbers or is refused.</summary>
     [Theory]
     [InlineData("gptq4_asym_v1", "\"gptq\",", "\"gptq_v2\",")]
