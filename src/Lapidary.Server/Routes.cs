@@ -3,6 +3,7 @@ using Lapidary.Server.OpenAi;
 using Lapidary.Server.OpenAi.Chat;
 using Lapidary.Server.OpenAi.Completions;
 using Lapidary.Server.Operations;
+using Lapidary.Server.Tokens;
 
 namespace Lapidary.Server;
 
@@ -28,6 +29,9 @@ internal static class Routes
         });
         app.MapPost("/v1/chat/completions", new ChatEndpoint(api).Handle);
         app.MapPost("/v1/completions", new CompletionEndpoint(api).Handle);
+        TokenizeEndpoint tokens = new(api);
+        app.MapPost("/tokenize", tokens.Tokenize);
+        app.MapPost("/detokenize", tokens.Detokenize);
     }
 
     private static IEndpointConventionBuilder Get(WebApplication app, string path, RequestDelegate answer) => app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], answer);

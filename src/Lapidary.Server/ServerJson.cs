@@ -4,6 +4,7 @@ using Lapidary.Server.OpenAi;
 using Lapidary.Server.OpenAi.Chat;
 using Lapidary.Server.OpenAi.Completions;
 using Lapidary.Server.Operations;
+using Lapidary.Server.Tokens;
 
 namespace Lapidary.Server;
 
@@ -17,6 +18,8 @@ namespace Lapidary.Server;
 [JsonSerializable(typeof(ChatCompletion))]
 [JsonSerializable(typeof(ChatChunk))]
 [JsonSerializable(typeof(TextCompletion))]
+[JsonSerializable(typeof(TokenList))]
+[JsonSerializable(typeof(DetokenizedText))]
 [JsonSerializable(typeof(int))] // stop_reason
 [JsonSerializable(typeof(string))]
 internal sealed partial class ServerJson : JsonSerializerContext;

@@ -22,14 +22,15 @@ internal sealed record PromptText(string Text, ImmutableArray<int> Ids)
 
     /// <param name="param">The parameter that carries the prompt.</param>
     /// <param name="maxTokens">Of output, if the request says.</param>
+    /// <param name="maxParam">The parameter that says it.</param>
     /// <exception cref="ApiException">Prompt and output do not fit into the context.</exception>
-    public void RequireFits(int contextLength, string param, int? maxTokens)
+    public void RequireFits(int contextLength, string param, int? maxTokens, string maxParam = "max_tokens")
     {
         if (Ids.Length >= contextLength)
             throw ApiException.ContextExceeded(param,
                 $"This model's maximum context length is {contextLength} tokens. However, your prompt has {Ids.Length} tokens, which leaves none for the answer. Please shorten it.");
         if (maxTokens is { } most && Ids.Length + (long)most > contextLength)
-            throw ApiException.ContextExceeded("max_tokens",
+            throw ApiException.ContextExceeded(maxParam,
                 $"This model's maximum context length is {contextLength} tokens. However, you requested {Ids.Length + (long)most} tokens ({Ids.Length} in the prompt, {most} for the answer). Please reduce one of them.");
     }
 }

@@ -42,6 +42,7 @@ internal sealed class SseWriter(HttpContext context, TimeSpan writeTimeout) : ID
     /// <exception cref="OperationCanceledException">The client is gone, or did not read.</exception>
     public async ValueTask FlushAsync()
     {
+        if (!HasStarted) return; // an error may still be a plain one
         ValueTask<FlushResult> flush = output.FlushAsync(context.RequestAborted);
         FlushResult result = flush.IsCompletedSuccessfully ? flush.Result : await WithinTimeout(flush.AsTask());
         if (result.IsCompleted) throw new OperationCanceledException("the client has closed its connection", context.RequestAborted);

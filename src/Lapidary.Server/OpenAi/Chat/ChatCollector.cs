@@ -1,4 +1,5 @@
 using System.Text;
+using Lapidary.Scheduling;
 using Lapidary.Server.Generating;
 using Lapidary.Tools;
 
@@ -7,23 +8,24 @@ namespace Lapidary.Server.OpenAi.Chat;
 /// <summary>Gathers a whole answer.</summary>
 internal sealed class ChatCollector(ChatExchange exchange)
 {
-    private readonly Gathered[] gathered = [.. exchange.Choices.Select(_ => new Gathered())];
+    private readonly ChatCompletionRequest request = exchange.Request;
+    private readonly RunningChat chat = exchange.Chat;
+    private readonly Gathered[] gathered = [.. exchange.Chat.Choices.Select(_ => new Gathered())];
 
     public async Task<ChatCompletion> CollectAsync()
     {
-        while (await exchange.Running.WaitAsync())
-            while (exchange.Running.TryRead(out GeneratedToken token))
+        while (await chat.WaitAsync())
+            while (chat.TryRead(out TokenEvent token, out ChoiceReader choice))
             {
-                ChoiceReader choice = exchange.Choices[token.Event.Choice];
-                choice.Push(token.Event);
-                gathered[token.Event.Choice].Add(choice.Events);
-                if (token.Event.Logprobs is { } logprobs) gathered[token.Event.Choice].Logprobs.Add(ChatTokenLogprob.Of(logprobs, exchange.Texts));
-                if (exchange.Request.ReturnTokenIds && token.Event.TokenId >= 0) gathered[token.Event.Choice].TokenIds.Add(token.Event.TokenId);
+                Gathered text = gathered[token.Choice];
+                text.Add(choice.Events);
+                if (token.Logprobs is { } logprobs) text.Logprobs.Add(ChatTokenLogprob.Of(logprobs, exchange.Texts));
+                if (request.ReturnTokenIds && token.TokenId != TokenEvent.NoToken) text.TokenIds.Add(token.TokenId);
             }
-        return new ChatCompletion(exchange.Id, exchange.Created, exchange.Request.Model, [.. exchange.Choices.Select((choice, index) => Choice(index, choice, gathered[index]))], exchange.Usage())
+        return new ChatCompletion(exchange.Id, exchange.Created, request.Model, [.. chat.Choices.Select((choice, index) => Choice(index, choice, gathered[index]))], exchange.Usage())
         {
-            PromptLogprobs = PromptLogprobs.Of(exchange.Running.Handles[0].PromptLogprobs, exchange.Texts),
-            PromptTokenIds = exchange.Request.ReturnTokenIds ? [.. exchange.Prompt.Ids] : null,
+            PromptLogprobs = PromptLogprobs.Of(chat.PromptLogprobs, exchange.Texts),
+            PromptTokenIds = request.ReturnTokenIds ? [.. chat.Prompt.Ids] : null,
         };
     }
 
@@ -32,13 +34,13 @@ internal sealed class ChatCollector(ChatExchange exchange)
         ToolCall[] calls = [.. text.Calls.Select(call => new ToolCall(call.Id, new CalledFunction(call.Name, call.Arguments.ToString())))];
         ChatAnswer message = new(text.Content.Length == 0 && calls.Length > 0 ? null : text.Content.ToString())
         {
-            ReasoningContent = exchange.Request.IncludeReasoning && text.Reasoning.Length > 0 ? text.Reasoning.ToString() : null,
+            ReasoningContent = request.IncludeReasoning && text.Reasoning.Length > 0 ? text.Reasoning.ToString() : null,
             ToolCalls = calls.Length > 0 ? calls : null,
         };
-        return new ChatChoice(index, message, exchange.Request.Sampling.Logprobs is null ? null : new ChatLogprobs(text.Logprobs), reader.FinishReason!,
-            Answers.StopReason(reader.Completion!, exchange.Request.Sampling.StopTokenIds))
+        return new ChatChoice(index, message, request.Turn.Sampling.Logprobs is null ? null : new ChatLogprobs(text.Logprobs), reader.FinishReason!,
+            Answers.StopReason(reader.Completion!, request.Turn.Sampling.StopTokenIds))
         {
-            TokenIds = exchange.Request.ReturnTokenIds ? text.TokenIds : null,
+            TokenIds = request.ReturnTokenIds ? text.TokenIds : null,
         };
     }
 

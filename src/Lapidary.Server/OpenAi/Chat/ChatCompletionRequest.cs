@@ -1,8 +1,10 @@
 using System.Text.Json;
 using Lapidary.Sampling;
 using Lapidary.Server.Errors;
+using Lapidary.Server.Generating;
 using Lapidary.Server.Requests;
 using Lapidary.Templates;
+using Lapidary.Tokenizers;
 
 namespace Lapidary.Server.OpenAi.Chat;
 
@@ -13,11 +15,7 @@ internal sealed record ChatCompletionRequest
     public const int MaxTopLogprobs = 20;
 
     public required string Model { get; init; }
-    public required ChatRequest Prompt { get; init; }
-    public required bool AddSpecialTokens { get; init; }
-    public required ChatTools Tools { get; init; }
-    public required SamplingParameters Sampling { get; init; }
-    public required RequestScheduling Scheduling { get; init; }
+    public required ChatTurn Turn { get; init; }
     public required StreamFields Stream { get; init; }
     public required bool IncludeReasoning { get; init; }
     public required bool TokensAsIds { get; init; }
@@ -35,12 +33,11 @@ internal sealed record ChatCompletionRequest
         ChatCompletionRequest request = new()
         {
             Model = name,
+            Turn = new ChatTurn(ReadPrompt(body, model.Template) with { Tools = tools.ForTemplate }, tools, sampling, RequestScheduling.Read(body))
+            {
+                SpecialTokens = body.Flag("add_special_tokens") == true ? SpecialTokens.Add : SpecialTokens.Omit,
+            },
             Stream = stream,
-            Sampling = sampling,
-            Tools = tools,
-            Prompt = ReadPrompt(body, model.Template) with { Tools = tools.ForTemplate },
-            AddSpecialTokens = body.Flag("add_special_tokens") ?? false, // the template writes them
-            Scheduling = RequestScheduling.Read(body),
             IncludeReasoning = body.Flag("include_reasoning") ?? true,
             TokensAsIds = body.Flag("return_tokens_as_token_ids") ?? false,
             ReturnTokenIds = body.Flag("return_token_ids") ?? false,

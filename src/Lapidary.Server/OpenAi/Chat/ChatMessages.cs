@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Lapidary.Server.Errors;
+using Lapidary.Server.Generating;
 using Lapidary.Server.Requests;
 using Lapidary.Templates;
 
@@ -9,8 +10,6 @@ namespace Lapidary.Server.OpenAi.Chat;
 /// <summary>The messages of a chat request, checked, in the form templates are written for.</summary>
 internal sealed class ChatMessages(ChatTemplate template)
 {
-    private static readonly string[] OtherParts = ["image_url", "input_audio", "audio_url", "video_url", "file", "image", "input_image", "audio", "video"];
-
     private readonly HashSet<string> calls = new(StringComparer.Ordinal);
 
     public static TemplateValue Read(Fields body, ChatTemplate template)
@@ -24,31 +23,24 @@ internal sealed class ChatMessages(ChatTemplate template)
     private TemplateValue Message(Fields message)
     {
         string role = message.Text("role") ?? throw message.Missing("role", "system, developer, user, assistant or tool");
-        List<KeyValuePair<string, TemplateValue>> members = [];
-        switch (role)
+        string? name = Name(message);
+        TemplateValue value = role switch
         {
-            case "system" or "developer" or "user":
-                if (role == "developer" && !template.Mentions("developer")) role = "system"; // the older name of the same
-                members.Add(new("content", Content(message) ?? throw message.Missing("content", "a string or an array of parts")));
-                break;
-            case "assistant":
-                Assistant(message, members);
-                break;
-            case "tool":
-                string id = message.RequiredText("tool_call_id");
-                if (!calls.Contains(id))
-                    throw ApiException.Invalid(message.At("tool_call_id"), $"{message.At("tool_call_id")} is {MessageText.Quote(id)}, and no assistant message before it made that call");
-                members.Add(new("tool_call_id", TemplateValue.From(id)));
-                members.Add(new("content", Content(message) ?? throw message.Missing("content", "a string or an array of parts")));
-                break;
-            case "function":
-                throw message.Unsupported("role", "role function is the older form of role tool; send tool messages");
-            default:
-                throw ApiException.Invalid(message.At("role"), $"{message.At("role")} is {MessageText.Quote(role)}, expected system, developer, user, assistant or tool");
-        }
-        if (Name(message) is { } name) members.Add(new("name", TemplateValue.From(name)));
+            "system" or "developer" or "user" => TemplateMessages.Of(TemplateMessages.InstructionRole(template, role), RequiredContent(message), name),
+            "assistant" => Assistant(message, name),
+            "tool" => TemplateMessages.Tool(CallId(message), RequiredContent(message), name),
+            "function" => throw message.Unsupported("role", "role function is the older form of role tool; send tool messages"),
+            _ => throw ApiException.Invalid(message.At("role"), $"{message.At("role")} is {MessageText.Quote(role)}, expected system, developer, user, assistant or tool"),
+        };
         message.Done();
-        return TemplateValue.FromObject([new("role", TemplateValue.From(role)), .. members]);
+        return value;
+    }
+
+    private string CallId(Fields message)
+    {
+        string id = message.RequiredText("tool_call_id");
+        if (calls.Contains(id)) return id;
+        throw ApiException.Invalid(message.At("tool_call_id"), $"{message.At("tool_call_id")} is {MessageText.Quote(id)}, and no assistant message before it made that call");
     }
 
     private static string? Name(Fields message)
@@ -58,26 +50,17 @@ internal sealed class ChatMessages(ChatTemplate template)
         throw ApiException.Invalid(message.At("name"), $"{message.At("name")} is {MessageText.Quote(name)}, expected 1 to 64 characters without white space and < > | \\ /");
     }
 
-    private void Assistant(Fields message, List<KeyValuePair<string, TemplateValue>> members)
+    private TemplateValue Assistant(Fields message, string? name)
     {
         message.Refuse("audio", "this model writes text only");
         message.Refuse("function_call", "it is the older form of tool_calls; send those");
         message.Accept("annotations"); // of an answer that is sent back
         TemplateValue? content = Content(message);
-        string? refusal = message.Text("refusal"), reasoning = message.Text("reasoning_content") ?? message.Text("reasoning");
-        message.Accept("reasoning");
-        TemplateValue? toolCalls = ToolCalls(message);
-        if (content is null && toolCalls is null && refusal is null && reasoning is null)
+        string? refusal = message.Text("refusal"), newer = message.Text("reasoning"), reasoning = message.Text("reasoning_content") ?? newer;
+        TemplateValue[] made = [.. (message.Objects("tool_calls") ?? []).Select(ToolCall)]; // some servers answer with an empty list, which then comes back
+        if (content is null && made.Length == 0 && refusal is null && reasoning is null)
             throw message.Missing("content", "a string or an array of parts, unless there are tool_calls");
-        members.Add(new("content", content ?? TemplateValue.From(refusal ?? "")));
-        if (reasoning is not null) members.Add(new("reasoning_content", TemplateValue.From(reasoning)));
-        if (toolCalls is not null) members.Add(new("tool_calls", toolCalls));
-    }
-
-    private TemplateValue? ToolCalls(Fields message)
-    {
-        if (message.Objects("tool_calls") is not { Count: > 0 } given) return null; // some servers answer with an empty list, which then comes back
-        return TemplateValue.FromList([.. given.Select(ToolCall)]);
+        return TemplateMessages.Assistant(content ?? TemplateValue.From(refusal ?? ""), reasoning, made, name);
     }
 
     private TemplateValue ToolCall(Fields call)
@@ -91,16 +74,8 @@ internal sealed class ChatMessages(ChatTemplate template)
         RequireArguments(arguments, function.At("arguments"));
         function.Done();
         call.Done();
-        return OfCall(id, name, arguments);
+        return TemplateMessages.Call(id, name, arguments);
     }
-
-    /// <summary>A tool call in the form templates are written for.</summary>
-    public static TemplateValue OfCall(string id, string name, string arguments) => TemplateValue.FromObject(
-    [
-        new("id", TemplateValue.From(id)),
-        new("type", TemplateValue.From("function")),
-        new("function", TemplateValue.FromObject([new("name", TemplateValue.From(name)), new("arguments", TemplateValue.From(arguments))])),
-    ]);
 
     public static void RequireArguments(string arguments, string path)
     {
@@ -117,6 +92,8 @@ internal sealed class ChatMessages(ChatTemplate template)
         throw ApiException.Invalid(path, $"{path} must be the text of a JSON object");
     }
 
+    private TemplateValue RequiredContent(Fields message) => Content(message) ?? throw message.Missing("content", "a string or an array of parts");
+
     /// <summary>Text, or a list of text parts; null when absent.</summary>
     private TemplateValue? Content(Fields message)
     {
@@ -126,23 +103,6 @@ internal sealed class ChatMessages(ChatTemplate template)
         if (content.ValueKind != JsonValueKind.Array) throw JsonValues.Wrong(content, path, "a string or an array of parts");
         IReadOnlyList<Fields> parts = message.Objects("content")!;
         if (parts.Count == 0) throw ApiException.Invalid(path, $"{path} is empty, expected at least one part");
-        return OfTexts([.. parts.Select(PartText)]);
-    }
-
-    /// <summary>Text parts as a template wants them: as they are when it reads parts, else joined by line ends, as in vLLM.</summary>
-    private TemplateValue OfTexts(IReadOnlyList<string> texts) => template.Mentions("'text'") || template.Mentions("\"text\"") || template.Mentions(".text")
-        ? TemplateValue.FromList(texts.Select(text => TemplateValue.FromObject([new("type", TemplateValue.From("text")), new("text", TemplateValue.From(text))])))
-        : TemplateValue.From(string.Join('\n', texts));
-
-    private static string PartText(Fields part)
-    {
-        string type = part.RequiredText("type");
-        string? member = type is "text" or "input_text" or "output_text" ? "text" : type == "refusal" ? "refusal" : null;
-        if (member is null && OtherParts.Contains(type)) throw part.Unsupported("type", $"this model takes text only, and the part is {type}");
-        if (member is null) throw ApiException.Invalid(part.At("type"), $"{part.At("type")} is {MessageText.Quote(type)}, expected text");
-        string text = part.RequiredText(member);
-        part.Accept("annotations", "cache_control");
-        part.Done();
-        return text;
+        return TemplateMessages.Texts(template, [.. parts.Select(TextParts.Read)]);
     }
 }

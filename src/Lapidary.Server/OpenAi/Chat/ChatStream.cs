@@ -11,19 +11,18 @@ namespace Lapidary.Server.OpenAi.Chat;
 internal sealed class ChatStream(ChatExchange exchange, SseWriter sse)
 {
     private readonly ChatCompletionRequest request = exchange.Request;
+    private readonly RunningChat chat = exchange.Chat;
 
     public async Task WriteAsync()
     {
         bool begun = false;
-        while (await exchange.Running.WaitAsync())
+        while (await chat.WaitAsync())
         {
-            while (exchange.Running.TryRead(out GeneratedToken token))
+            while (chat.TryRead(out TokenEvent token, out ChoiceReader choice)) // may throw: before the first event that is a plain error
             {
-                ChoiceReader choice = exchange.Choices[token.Event.Choice];
-                choice.Push(token.Event); // may throw: before the first event that is a plain error
                 if (!begun) Begin();
                 begun = true;
-                Write(token.Event, choice);
+                Write(token, choice);
             }
             await sse.FlushAsync();
         }
@@ -34,7 +33,7 @@ internal sealed class ChatStream(ChatExchange exchange, SseWriter sse)
 
     private void Begin()
     {
-        for (int index = 0; index < exchange.Choices.Length; index++)
+        for (int index = 0; index < chat.Choices.Count; index++)
             Send(new ChunkChoice(index, new ChatDelta { Role = "assistant", Content = "" }));
     }
 
@@ -42,7 +41,7 @@ internal sealed class ChatStream(ChatExchange exchange, SseWriter sse)
     private void Write(TokenEvent token, ChoiceReader choice)
     {
         ChatLogprobs? logprobs = token.Logprobs is { } known ? new ChatLogprobs([ChatTokenLogprob.Of(known, exchange.Texts)]) : null;
-        IReadOnlyList<int>? ids = request.ReturnTokenIds && token.TokenId >= 0 ? [token.TokenId] : null;
+        IReadOnlyList<int>? ids = request.ReturnTokenIds && token.TokenId != TokenEvent.NoToken ? [token.TokenId] : null;
         foreach (OutputEvent told in choice.Events)
         {
             if (Delta(told) is not { } delta) continue;
@@ -51,7 +50,7 @@ internal sealed class ChatStream(ChatExchange exchange, SseWriter sse)
         }
         if (logprobs is not null || ids is not null) Send(new ChunkChoice(token.Choice, new ChatDelta { Content = "" }) { Logprobs = logprobs, TokenIds = ids });
         if (choice.Completion is { } completion)
-            Send(new ChunkChoice(token.Choice, new ChatDelta()) { FinishReason = choice.FinishReason, StopReason = Answers.StopReason(completion, request.Sampling.StopTokenIds) });
+            Send(new ChunkChoice(token.Choice, new ChatDelta()) { FinishReason = choice.FinishReason, StopReason = Answers.StopReason(completion, request.Turn.Sampling.StopTokenIds) });
     }
 
     private ChatDelta? Delta(OutputEvent told) => told switch

@@ -62,7 +62,7 @@ internal sealed class CompletionWriter
                 Choice choice = Push(token);
                 if (request.PromptOnly) continue;
                 collected[choice.Index].Append(token.Event.Text);
-                if (token.Event.TokenId >= 0) ids[choice.Index].Add(token.Event.TokenId);
+                if (token.Event.TokenId != TokenEvent.NoToken) ids[choice.Index].Add(token.Event.TokenId);
             }
         return Body([.. choices.Select(choice =>
         {
@@ -101,7 +101,7 @@ internal sealed class CompletionWriter
         TextCompletion chunk = Body([new TextChoice(choice.Index, text, logprobs, choice.FinishReason)
         {
             StopReason = choice.Completion is null ? null : Answers.StopReason(choice.Completion, request.Sampling.StopTokenIds),
-            TokenIds = request.ReturnTokenIds && token.TokenId >= 0 ? [token.TokenId] : null,
+            TokenIds = request.ReturnTokenIds && token.TokenId != TokenEvent.NoToken ? [token.TokenId] : null,
         }]);
         sse.Event(request.Stream.ContinuousUsage ? chunk with { Usage = Usage() } : chunk, ServerJson.Default.TextCompletion);
     }
@@ -112,7 +112,7 @@ internal sealed class CompletionWriter
         FinishReasons.ThrowIfFailed(token.Event.Completion);
         Choice choice = choices[token.Prompt * request.Sampling.N + token.Event.Choice];
         choice.Completion = token.Event.Completion ?? choice.Completion;
-        if (token.Event.TokenId >= 0) choice.Tokens++;
+        if (token.Event.TokenId != TokenEvent.NoToken) choice.Tokens++;
         if (token.Event.Logprobs is { } logprobs && !request.PromptOnly) choice.Pending.Add(logprobs);
         return choice;
     }

@@ -1,0 +1,70 @@
+using Lapidary.Scheduling;
+using Lapidary.Server.Operations;
+using Lapidary.Tokenizers;
+using Lapidary.Tools;
+
+namespace Lapidary.Server.Generating;
+
+/// <summary>A chat that the engine answers, each choice read into answer, reasoning and tool calls.</summary>
+internal sealed class RunningChat : IDisposable
+{
+    private readonly RunningRequest running;
+
+    private RunningChat(PromptText prompt, RunningRequest running, ChoiceReader[] choices) => (Prompt, this.running, Choices) = (prompt, running, choices);
+
+    public PromptText Prompt { get; }
+
+    public IReadOnlyList<ChoiceReader> Choices { get; }
+
+    /// <summary>Null unless the request asked for them.</summary>
+    public IReadOnlyList<TokenLogprobs?>? PromptLogprobs => running.Handles[0].PromptLogprobs;
+
+    public int PromptTokens => Prompt.Ids.Length;
+
+    /// <summary>Of all choices, so far.</summary>
+    public int CompletionTokens => Choices.Sum(choice => choice.Completion?.Usage.CompletionTokens ?? choice.Tokens);
+
+    public int CachedTokens => Choices.Max(choice => choice.Completion?.Usage.CachedTokens ?? 0);
+
+    public int ReasoningTokens => Choices.Sum(choice => choice.ReasoningTokens);
+
+    /// <exception cref="LapidaryException">The prompt cannot be rendered or is too long, or the engine refuses it.</exception>
+    public static RunningChat Start(HttpContext context, ApiServices api, ServedModel model, ChatTurn turn)
+    {
+        PromptText prompt = PromptText.Render(model, turn.Prompt, turn.SpecialTokens, context.RequestAborted);
+        prompt.RequireFits(model.ContextLength, turn.MessagesParam, turn.Sampling.MaxTokens, turn.MaxTokensParam);
+        RunningRequest running = RunningRequest.Start(context, api, model, [new InferenceRequest
+        {
+            Id = RequestId.Of(context),
+            PromptIds = prompt.Ids,
+            // The parser tells markers from text by their tokens, and hides what skip_special_tokens hides.
+            Sampling = turn.Sampling with { SkipSpecialTokens = false },
+            Priority = turn.Scheduling.Priority,
+            CacheSalt = turn.Scheduling.CacheSalt,
+        }]);
+        OutputParserOptions options = new()
+        {
+            Tools = turn.Tools.Definitions,
+            MaxToolCalls = turn.Tools.MaxCalls,
+            Prompt = prompt.Text,
+            SpecialText = turn.Sampling.SkipSpecialTokens ? SpecialText.Skip : SpecialText.Keep,
+        };
+        return new RunningChat(prompt, running, [.. Enumerable.Range(0, turn.Sampling.N).Select(_ => new ChoiceReader(model.Format.CreateParser(model.Tokenizer, options)))]);
+    }
+
+    /// <inheritdoc cref="RunningRequest.WaitAsync"/>
+    public ValueTask<bool> WaitAsync() => running.WaitAsync();
+
+    /// <summary>Reads the next token that is there into its choice.</summary>
+    /// <exception cref="LapidaryException">A choice ended with an error.</exception>
+    public bool TryRead(out TokenEvent token, out ChoiceReader choice)
+    {
+        bool read = running.TryRead(out GeneratedToken next);
+        token = next.Event;
+        choice = Choices[read ? token.Choice : 0];
+        if (read) choice.Push(token);
+        return read;
+    }
+
+    public void Dispose() => running.Dispose();
+}

@@ -1,0 +1,63 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Lapidary.Server.Errors;
+using Lapidary.Server.Generating;
+using Lapidary.Server.OpenAi.Chat;
+using Lapidary.Server.Requests;
+using Lapidary.Templates;
+using Lapidary.Tokenizers;
+
+namespace Lapidary.Server.Tokens;
+
+/// <summary>POST /tokenize and POST /detokenize, in vLLM's form.</summary>
+internal sealed class TokenizeEndpoint(ApiServices api)
+{
+    /// <summary>Of a text (prompt), or of a chat (messages, tools) as the model would see it.</summary>
+    public async Task Tokenize(HttpContext context)
+    {
+        ServedModel model = api.Slot.Model;
+        using JsonDocument json = await JsonBody.ReadAsync(context);
+        Fields body = new(json.RootElement);
+        _ = model.Resolve(body.Text("model"));
+        bool withTexts = body.Flag("return_token_strs") ?? false;
+        string? text = body.Text("prompt");
+        bool isChat = body.Take("messages") is not null;
+        if (isChat == text is not null) throw new ApiException(StatusCodes.Status400BadRequest, "send either prompt or messages") { Param = "prompt" };
+        SpecialTokens special = body.Flag("add_special_tokens") ?? !isChat ? SpecialTokens.Add : SpecialTokens.Omit;
+        PromptText prompt;
+        if (isChat)
+        {
+            ChatRequest chat = ChatCompletionRequest.ReadPrompt(body, model.Template) with { Tools = ChatTools.Read(body).ForTemplate };
+            body.Done();
+            prompt = PromptText.Render(model, chat, special, context.RequestAborted);
+        }
+        else
+        {
+            body.Done();
+            prompt = PromptText.Encode(model, text!, special);
+        }
+        await context.Response.WriteJsonAsync(
+            new TokenList(prompt.Ids.Length, model.ContextLength, prompt.Ids) { TokenStrs = withTexts ? [.. prompt.Ids.Select(model.Tokenizer.IdToToken)] : null }, ServerJson.Default.TokenList);
+    }
+
+    public async Task Detokenize(HttpContext context)
+    {
+        ServedModel model = api.Slot.Model;
+        using JsonDocument json = await JsonBody.ReadAsync(context);
+        Fields body = new(json.RootElement);
+        _ = model.Resolve(body.Text("model"));
+        int[] ids = JsonValues.Integers(body.Take("tokens") ?? throw body.Missing("tokens", "an array of token ids"), "tokens");
+        body.Done();
+        for (int i = 0; i < ids.Length; i++)
+            if (!model.Tokenizer.Contains(ids[i])) throw ApiException.Invalid("tokens", $"tokens[{i}] is {ids[i]}, which is not in the vocabulary");
+        await context.Response.WriteJsonAsync(new DetokenizedText(model.Tokenizer.Decode(ids)), ServerJson.Default.DetokenizedText);
+    }
+}
+
+internal sealed record TokenList(int Count, int MaxModelLen, IReadOnlyList<int> Tokens)
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? TokenStrs { get; init; }
+}
+
+internal sealed record DetokenizedText(string Prompt);

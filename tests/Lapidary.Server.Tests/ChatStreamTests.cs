@@ -1,0 +1,121 @@
+using System.Text.Json.Nodes;
+
+namespace Lapidary.Server.Tests;
+
+/// <summary>The form of streamed chats, as OpenAI's clients read it, and that they say what the whole answer says.</summary>
+public sealed class ChatStreamTests(Server server)
+{
+    private const string Path = "/v1/chat/completions";
+    private const string Story = "\"messages\":[{\"role\":\"user\",\"content\":\"Write a story about a cat named Tom.\"}],\"max_tokens\":30";
+
+    private const string Greedy = "\"temperature\":0", Streamed = "\"stream\":true", WithUsage = "\"stream_options\":{\"include_usage\":true}";
+
+    private static string Object(params string[] members) => $"{{{string.Join(',', members)}}}";
+
+    public static TheoryData<string> Variations =>
+    [
+        "\"temperature\":0", "\"seed\":7", "\"seed\":7,\"n\":3", "\"temperature\":0,\"stop\":\"cat\"", "\"temperature\":0,\"stop\":[\" time, th\",\"zzz\"]", "\"seed\":3,\"temperature\":1.9,\"top_k\":0,\"top_p\":1",
+        "\"temperature\":0,\"logprobs\":true,\"top_logprobs\":3", "\"temperature\":0,\"reasoning_effort\":\"high\"", "\"temperature\":0,\"min_tokens\":30,\"ignore_eos\":true", "\"temperature\":0,\"stop\":\"time\",\"include_stop_str_in_output\":true",
+    ];
+
+    [Theory, MemberData(nameof(Variations))]
+    public async Task A_stream_says_what_the_whole_answer_says(string variation)
+    {
+        JsonNode whole = (await server.Client.Post(Path, Object(Story, variation))).Json;
+        Sse stream = await Sse.Post(server.Client, Path, Object(Story, variation, Streamed, WithUsage));
+        foreach (JsonNode? choice in whole["choices"]!.AsArray())
+        {
+            int index = choice!["index"]!.GetValue<int>();
+            Assert.Equal(choice["message"]!["content"]!.GetValue<string>(), stream.Content(index));
+            Assert.Equal(choice["message"]!["reasoning_content"]?.GetValue<string>() ?? "", string.Concat(stream.Choices(index).Select(c => c["delta"]!["reasoning_content"]?.GetValue<string>())));
+            Assert.Equal(choice["finish_reason"]!.GetValue<string>(), stream.Choices(index).Last()["finish_reason"]!.GetValue<string>());
+            Assert.Equal(choice["stop_reason"]?.ToJsonString(), stream.Choices(index).Last()["stop_reason"]?.ToJsonString());
+            if (choice["logprobs"] is { } logprobs)
+                Assert.Equal(logprobs["content"]!.AsArray().Select(t => t!.ToJsonString()), stream.Choices(index).SelectMany(c => c["logprobs"]?["content"]?.AsArray() ?? []).Select(t => t!.ToJsonString()));
+        }
+        Assert.Equal(whole["usage"]!.ToJsonString(), stream.Data.Last()["usage"]!.ToJsonString());
+    }
+
+    [Theory, MemberData(nameof(Variations))]
+    public async Task Chunks_have_the_form_that_clients_expect(string variation)
+    {
+        Sse stream = await Sse.Post(server.Client, Path, Object(Story, variation, Streamed));
+        Assert.True(stream.Done);
+        Assert.Single(stream.Data.Select(chunk => (chunk["id"]!.GetValue<string>(), chunk["created"]!.GetValue<long>(), chunk["model"]!.GetValue<string>(), chunk["object"]!.GetValue<string>())).Distinct());
+        Assert.Equal("chat.completion.chunk", stream.Data.First()["object"]!.GetValue<string>());
+        Assert.All(stream.Data, chunk => Assert.Null(chunk["usage"]));
+        Assert.All(stream.Data, chunk => Assert.Single(chunk["choices"]!.AsArray()));
+        foreach (int index in stream.Data.Select(chunk => chunk["choices"]![0]!["index"]!.GetValue<int>()).Distinct())
+        {
+            JsonNode[] chunks = [.. stream.Choices(index)];
+            Assert.Equal(("assistant", ""), (chunks[0]["delta"]!["role"]!.GetValue<string>(), chunks[0]["delta"]!["content"]!.GetValue<string>()));
+            Assert.All(chunks[1..], chunk => Assert.Null(chunk["delta"]!["role"]));
+            Assert.All(chunks[..^1], chunk => Assert.Null(chunk["finish_reason"]));
+            Assert.All(chunks, chunk => Assert.True(chunk.AsObject().ContainsKey("finish_reason")));
+            Assert.NotNull(chunks[^1]["finish_reason"]);
+            Assert.Empty(chunks[^1]["delta"]!.AsObject());
+        }
+    }
+
+    [Fact]
+    public async Task Usage_comes_last_and_alone()
+    {
+        Sse stream = await Sse.Post(server.Client, Path, Object(Story, Streamed, WithUsage));
+        JsonNode[] chunks = [.. stream.Data];
+        Assert.Empty(chunks[^1]["choices"]!.AsArray());
+        Assert.Equal(30, chunks[^1]["usage"]!["completion_tokens"]!.GetValue<int>());
+        Assert.All(chunks[..^1], chunk => Assert.Null(chunk["usage"]));
+    }
+
+    [Fact]
+    public async Task Usage_comes_with_every_chunk_on_wish()
+    {
+        Sse stream = await Sse.Post(server.Client, Path, Object(Story, Streamed, "\"stream_options\":{\"include_usage\":true,\"continuous_usage_stats\":true}"));
+        int[] tokens = [.. stream.Data.Select(chunk => chunk["usage"]!["completion_tokens"]!.GetValue<int>())];
+        Assert.Equal(tokens.Order(), tokens);
+        Assert.Equal(30, tokens[^1]);
+    }
+
+    [Theory]
+    [InlineData("time"), InlineData("Once upon a time"), InlineData(" upon a"), InlineData("n a t")]
+    public async Task No_part_of_a_stop_text_leaks(string stop)
+    {
+        Sse stream = await Sse.Post(server.Client, Path, Object(Story, Greedy, $"\"stop\":\"{stop}\"", Streamed));
+        string unstopped = (await server.Client.Post(Path, Object(Story, Greedy))).Json["choices"]![0]!["message"]!["content"]!.GetValue<string>();
+        Assert.Equal(unstopped[..unstopped.IndexOf(stop, StringComparison.Ordinal)], stream.Content());
+        Assert.Equal("stop", stream.Choices(0).Last()["finish_reason"]!.GetValue<string>());
+        Assert.Equal(stop, stream.Choices(0).Last()["stop_reason"]!.GetValue<string>());
+    }
+
+    [Fact]
+    public async Task An_error_before_the_first_token_is_a_plain_error()
+        => (await server.Client.Post(Path, """{"messages":[{"role":"user","content":"a"}],"stream":true,"max_tokens":5000}""")).AssertError(400, "max_tokens", "context_length_exceeded");
+
+    [Fact]
+    public async Task Completions_are_streamed_in_their_older_form()
+    {
+        const string body = "\"prompt\":\"Once upon a time\",\"max_tokens\":12,\"temperature\":0,\"echo\":true,\"logprobs\":2";
+        JsonNode whole = (await server.Client.Post("/v1/completions", Object(body))).Json;
+        Sse stream = await Sse.Post(server.Client, "/v1/completions", Object(body, Streamed, WithUsage));
+        Assert.True(stream.Done);
+        JsonNode choice = whole["choices"]![0]!;
+        Assert.Equal(choice["text"]!.GetValue<string>(), string.Concat(stream.Choices(0).Select(c => c["text"]!.GetValue<string>())));
+        foreach (string list in (string[])["tokens", "token_logprobs", "top_logprobs", "text_offset"])
+            Assert.Equal(choice["logprobs"]![list]!.AsArray().Select(t => t?.ToJsonString()), stream.Choices(0).SelectMany(c => c["logprobs"]![list]!.AsArray()).Select(t => t?.ToJsonString()));
+        Assert.Equal(whole["usage"]!.ToJsonString(), stream.Data.Last()["usage"]!.ToJsonString());
+        Assert.Equal("text_completion", stream.Data.First()["object"]!.GetValue<string>());
+    }
+
+    [Fact]
+    public async Task Several_prompts_are_streamed_side_by_side()
+    {
+        const string body = "\"prompt\":[\"Once upon a time\",\"The dog\"],\"n\":2,\"max_tokens\":6,\"seed\":1";
+        JsonNode whole = (await server.Client.Post("/v1/completions", Object(body))).Json;
+        Sse stream = await Sse.Post(server.Client, "/v1/completions", Object(body, Streamed));
+        for (int index = 0; index < 4; index++)
+        {
+            Assert.Equal(whole["choices"]![index]!["text"]!.GetValue<string>(), string.Concat(stream.Choices(index).Select(c => c["text"]!.GetValue<string>())));
+            Assert.Single(stream.Choices(index), c => c["finish_reason"] is not null);
+        }
+    }
+}
