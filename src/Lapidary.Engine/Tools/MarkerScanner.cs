@@ -17,25 +17,50 @@ internal sealed class MarkerScanner(OutputGrammar grammar)
 {
     private readonly List<(string Text, Sighting Kind)> expected = [];
     private readonly StringBuilder held = new(); // the beginning of what may become a marker
+    private char high;                           // the first half of a surrogate pair; a half alone becomes U+FFFD
 
-    public void Expect(string text, Sighting kind) => expected.Add((text, kind));
+    public void Expect(string text, Sighting kind)
+    {
+        if (text.Length > 0) expected.Add((text, kind));
+    }
 
     /// <param name="inText">Markers that count wherever they are written.</param>
     public void Take(ReadOnlySpan<char> text, IReadOnlyList<string> inText)
     {
         foreach (char c in text)
         {
-            if (held.Length == 0 && !MayBegin(c, inText))
+            if (high != 0)
             {
-                grammar.Take(c);
-                continue;
+                bool isPair = char.IsLowSurrogate(c);
+                TakeWhole(isPair ? high : '\uFFFD', inText);
+                high = '\0';
+                if (isPair)
+                {
+                    TakeWhole(c, inText);
+                    continue;
+                }
             }
-            held.Append(c);
-            while (held.Length > 0 && !Match(inText)) Release(1);
+            if (char.IsHighSurrogate(c)) high = c;
+            else TakeWhole(char.IsLowSurrogate(c) ? '\uFFFD' : c, inText);
         }
     }
 
-    public void Finish() => Release(held.Length);
+    public void Finish()
+    {
+        if (high != 0) TakeWhole('\uFFFD', []);
+        Release(held.Length);
+    }
+
+    private void TakeWhole(char c, IReadOnlyList<string> inText)
+    {
+        if (held.Length == 0 && !MayBegin(c, inText))
+        {
+            grammar.Take(c);
+            return;
+        }
+        held.Append(c);
+        while (held.Length > 0 && !Match(inText)) Release(1);
+    }
 
     private bool MayBegin(char c, IReadOnlyList<string> inText)
     {

@@ -6,7 +6,8 @@ namespace Lapidary.Tools;
 public static class OutputFormats
 {
     /// <summary>In the order in which they are tried on a model; the last one fits all.</summary>
-    public static IReadOnlyList<OutputFormat> All { get; } = [new PlainFormat()];
+    public static IReadOnlyList<OutputFormat> All { get; } =
+        [new Gemma4Format(), new Lfm2Format(), new PythonicFormat(), new HermesFormat(), new LlamaJsonFormat(), new PlainFormat()];
 
     /// <exception cref="RequestException">There is no such format; the message lists the known ones.</exception>
     public static OutputFormat Named(string name)

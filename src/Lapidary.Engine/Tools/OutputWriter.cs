@@ -4,7 +4,7 @@ namespace Lapidary.Tools;
 
 /// <summary>
 /// Collects what a grammar finds and gives it out as events, neighbouring text joined. White space around calls and around
-/// reasoning is layout, not text; a surrogate pair is never torn.
+/// reasoning is layout, not text.
 /// </summary>
 internal sealed class OutputWriter(int maxToolCalls)
 {
@@ -14,10 +14,8 @@ internal sealed class OutputWriter(int maxToolCalls)
     private readonly StringBuilder text = new(), space = new(); // space: white space that counts only if text follows
     private Kind kind;
     private int calls;
-    private bool textSinceLayout = true; // leading white space of an output is text, after a call or reasoning it is layout
-
-    /// <summary>The number of calls begun, dropped ones included.</summary>
-    public int Calls => calls;
+    private bool spaceCounts = true; // at the beginning of an output, and after text; not after a call or reasoning
+    private bool hasContent, hasReasoning;
 
     public void Content(char c) => Append(c, Kind.Content);
 
@@ -30,10 +28,10 @@ internal sealed class OutputWriter(int maxToolCalls)
 
     public void Reasoning(char c) => Append(c, Kind.Reasoning);
 
-    /// <summary>Ends the reasoning: white space at its end is dropped.</summary>
-    public void EndReasoning()
+    /// <summary>Ends a stretch of reasoning, or of text: white space at its end is dropped.</summary>
+    public void EndStretch()
     {
-        if (kind == Kind.Reasoning) Switch(Kind.None);
+        if (kind != Kind.None) Switch(Kind.None);
     }
 
     public void BeginCall(string name)
@@ -43,9 +41,8 @@ internal sealed class OutputWriter(int maxToolCalls)
         if (calls <= maxToolCalls) ready.Add(new ToolCallStart(calls - 1, $"call_{Guid.NewGuid():N}", name));
     }
 
-    public void Arguments(char c) => text.Append(c);
-
-    public void Arguments(string json) => text.Append(json);
+    /// <summary>Receives the arguments of the call that has begun.</summary>
+    public StringBuilder Arguments => text;
 
     public void EndCall()
     {
@@ -56,7 +53,7 @@ internal sealed class OutputWriter(int maxToolCalls)
     /// <summary>Moves what is ready to <paramref name="events"/>.</summary>
     public void Flush(List<OutputEvent> events)
     {
-        Emit(keep: text.Length > 0 && char.IsHighSurrogate(text[^1]) ? 1 : 0);
+        Emit();
         events.AddRange(ready);
         ready.Clear();
     }
@@ -64,11 +61,9 @@ internal sealed class OutputWriter(int maxToolCalls)
     /// <summary>The end of the output: its last white space is text if text precedes it.</summary>
     public void Finish(List<OutputEvent> events)
     {
-        if (kind == Kind.Content && textSinceLayout) text.Append(space);
+        if (kind == Kind.Content && spaceCounts) text.Append(space);
         space.Clear();
-        Emit(keep: 0);
-        events.AddRange(ready);
-        ready.Clear();
+        Flush(events);
     }
 
     private void Append(char c, Kind wanted)
@@ -79,25 +74,28 @@ internal sealed class OutputWriter(int maxToolCalls)
             space.Append(c);
             return;
         }
-        if (textSinceLayout) text.Append(space);
+        if (spaceCounts) text.Append(space);
+        else if (wanted == Kind.Content ? hasContent : hasReasoning) text.Append('\n'); // keeps parts around a call or thought apart
         space.Clear();
-        textSinceLayout = true;
+        spaceCounts = true;
+        if (wanted == Kind.Content) hasContent = true;
+        else hasReasoning = true;
         text.Append(c);
     }
 
     private void Switch(Kind to)
     {
-        Emit(keep: 0);
-        if (kind != Kind.None || to != Kind.Content) textSinceLayout = false;
+        Emit();
+        if (kind != Kind.None || to != Kind.Content) spaceCounts = false;
         space.Clear();
         kind = to;
     }
 
-    private void Emit(int keep)
+    private void Emit()
     {
-        if (text.Length - keep <= 0) return;
-        string part = text.ToString(0, text.Length - keep);
-        text.Remove(0, text.Length - keep);
+        if (text.Length == 0) return;
+        string part = text.ToString();
+        text.Clear();
         switch (kind)
         {
             case Kind.Content:
