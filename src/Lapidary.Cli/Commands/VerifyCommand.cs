@@ -42,32 +42,23 @@ internal static class VerifyCommand
         string text = options.Text(parsed), folder = options.Folder(parsed);
         using IKernels kernels = Devices.Open(from.Device ?? Devices.CpuName, from.Threads);
         using IKernels otherKernels = Devices.Open(to.Device ?? Devices.CpuName, to.Threads);
-        using LanguageModel a = Open(parsed, options, folder, from, kernels), b = Open(parsed, options, folder, to, otherKernels);
+        using ComparedModel baseline = Open(from, kernels), against = Open(to, otherKernels);
+        LanguageModel a = baseline.Model, b = against.Model;
         EvaluationText tokens = EvaluationText.Of(a.Tokenizer, text, Math.Min(a.ContextLength, b.ContextLength), options.MaxTokens(parsed));
         if (b.Folder != a.Folder) RequireOneTokenizer(a, b, text);
 
         ProgressBar bar = new("comparing", "token");
-        QualityReport report = QualityComparison.Run(new ComparedModel(a, from), new ComparedModel(b, to), tokens, greedyTokens, bar.Update, cancel);
+        QualityReport report = QualityComparison.Run(baseline, against, tokens, greedyTokens, bar.Update, cancel);
         bar.Clear();
         return VerifyResult.Of(report, a.Tokenizer, tokens);
-    }
 
-    private static LanguageModel Open(ParseResult parsed, TextOptions options, string folder, ModelVariant variant, IKernels kernels)
-    {
-        folder = variant.Folder ?? folder;
-        ProgressBar bar = new($"loading ({variant})", "layer");
-        int step = QualityComparison.StepTokens(Gemma4ConfigReader.Load(folder).VocabSize);
-        LanguageModel model = LanguageModel.Open(folder, kernels, new LanguageModelOptions
+        ComparedModel Open(ModelVariant variant, IKernels device)
         {
-            ContextLength = options.Context(parsed, folder),
-            MaxStepTokens = step,
-            MaxLogitRows = step,
-            ExpertBackend = variant.ExpertBackend,
-            HiddenActivation = variant.Activation,
-            Progress = bar.Update,
-        });
-        bar.Clear();
-        return model;
+            ProgressBar loading = new($"loading ({variant})", "layer");
+            ComparedModel side = ComparedModel.Open(folder, variant, device, options.Context(parsed, variant.Folder ?? folder), loading.Update);
+            loading.Clear();
+            return side;
+        }
     }
 
     private static void RequireOneTokenizer(LanguageModel a, LanguageModel b, string text)

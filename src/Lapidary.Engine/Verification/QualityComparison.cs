@@ -1,11 +1,6 @@
-using Lapidary.Generation;
 using Lapidary.Models;
-using Lapidary.Sampling;
 
 namespace Lapidary.Verification;
-
-/// <summary>One configuration, open, and what to call it.</summary>
-public sealed record ComparedModel(LanguageModel Model, ModelVariant Variant);
 
 /// <summary>
 /// Compares two configurations of one model on a text: both compute the same tokens in lockstep, and each position's logits
@@ -13,13 +8,7 @@ public sealed record ComparedModel(LanguageModel Model, ModelVariant Variant);
 /// </summary>
 public static class QualityComparison
 {
-    // Host memory for the logits of one step of one model: 16 Mi floats are 64 rows of a vocabulary of 262,144.
-    private const int LogitElements = 16 << 20;
-    private const int MaxStepTokens = 128;
     private const int MaxPromptTokens = 32;
-
-    /// <summary>Most tokens of a step, so that a step's logits stay within bounds.</summary>
-    public static int StepTokens(int vocabSize) => Math.Clamp(LogitElements / vocabSize, 1, MaxStepTokens);
 
     /// <param name="greedyTokens">Most tokens of the greedy continuations.</param>
     /// <param name="progress">Told (tokens computed, tokens in all).</param>
@@ -33,7 +22,7 @@ public static class QualityComparison
         List<TokenDivergence> tokens = new(text.Scored);
         LayerErrors errors = new(a.Config);
         RoutingStatistics? routing = Statistics(a), againstRouting = Statistics(b);
-        using (TeacherForcing first = new(a, LogitRows.All), second = new(b, LogitRows.All))
+        using (TeacherForcing first = new(a, LogitRows.All, baseline.AdapterSlot), second = new(b, LogitRows.All, against.AdapterSlot))
         {
             int step = Math.Min(first.StepTokens, second.StepTokens), done = 0, windowStart = 0;
             foreach (int[] window in text.Windows)
@@ -62,7 +51,7 @@ public static class QualityComparison
             }
         }
         RoutingPair? pair = routing is null ? null : new RoutingPair(routing.Summarise(), againstRouting!.Summarise());
-        return Report(baseline, against, text, tokens, Greedy(a, b, text, greedyTokens, cancel), errors.Summarise(), pair);
+        return Report(baseline, against, text, tokens, Greedy(baseline, against, text, greedyTokens, cancel), errors.Summarise(), pair);
     }
 
     private static RoutingStatistics? Statistics(LanguageModel model)
@@ -90,16 +79,31 @@ public static class QualityComparison
     }
 
     /// <summary>Both continue the start of the text, each on its own.</summary>
-    private static GreedyComparison Greedy(LanguageModel a, LanguageModel b, EvaluationText text, int most, CancellationToken cancel)
+    private static GreedyComparison Greedy(ComparedModel baseline, ComparedModel against, EvaluationText text, int most, CancellationToken cancel)
     {
         int[] window = text.Windows[0];
-        int length = Math.Clamp(window.Length / 2, 1, Math.Min(MaxPromptTokens, Math.Min(a.ContextLength, b.ContextLength) - 1));
-        int[] first = Continue(a), second = Continue(b);
+        int[] prompt = window[..Math.Clamp(window.Length / 2, 1, MaxPromptTokens)];
+        int[] first = Continue(baseline, prompt, most, cancel), second = Continue(against, prompt, most, cancel);
         int common = first.AsSpan().CommonPrefixLength(second);
-        return new GreedyComparison(length, common == first.Length && common == second.Length ? null : common, first, second);
+        return new GreedyComparison(prompt.Length, common == first.Length && common == second.Length ? null : common, first, second);
+    }
 
-        int[] Continue(LanguageModel model)
-            => [.. new TextGenerator(model).Generate(window[..length], new SamplingParameters { Temperature = 0, MaxTokens = most }, cancel)];
+    /// <summary>The most likely token, again and again, up to one that ends a text or the end of the context.</summary>
+    private static int[] Continue(ComparedModel side, int[] prompt, int most, CancellationToken cancel)
+    {
+        LanguageModel model = side.Model;
+        using TeacherForcing forced = new(model, LogitRows.All, side.AdapterSlot);
+        List<int> output = [];
+        forced.Begin();
+        for (int start = 0; start < prompt.Length; start += forced.StepTokens)
+            forced.Step(prompt.AsSpan(start, Math.Min(forced.StepTokens, prompt.Length - start)));
+        while (true)
+        {
+            cancel.ThrowIfCancellationRequested();
+            output.Add(Parity.ArgMax(forced.Logits(forced.Tokens - 1)));
+            if (output.Count == most || model.EosTokenIds.Contains(output[^1]) || prompt.Length + output.Count >= model.ContextLength) return [.. output];
+            forced.Step([output[^1]]);
+        }
     }
 
     private static void RequireOneModel(LanguageModel a, LanguageModel b)

@@ -11,16 +11,18 @@ internal sealed class TeacherForcing : ITensorObserver, IDisposable
 {
     private readonly LanguageModel model;
     private readonly LogitRows logitRows;
+    private readonly int adapterSlot;
     private readonly float[] logits;
     private readonly float[][] outputs, routerLogits;
     private readonly int[][] expertIds;
     private CacheSequence? sequence;
 
     /// <param name="logitRows">All, or None where logits are not looked at.</param>
-    public TeacherForcing(LanguageModel model, LogitRows logitRows)
+    public TeacherForcing(LanguageModel model, LogitRows logitRows, int adapterSlot = ForwardBatch.NoAdapter)
     {
         this.model = model;
         this.logitRows = logitRows;
+        this.adapterSlot = adapterSlot;
         Gemma4Config config = model.Config;
         StepTokens = logitRows == LogitRows.All ? Math.Min(model.Batch.MaxTokens, model.Network.MaxLogitRows) : model.Batch.MaxTokens;
         logits = new float[logitRows == LogitRows.All ? StepTokens * config.VocabSize : 0];
@@ -63,7 +65,7 @@ internal sealed class TeacherForcing : ITensorObserver, IDisposable
     {
         Tokens = tokens.Length;
         model.Batch.Clear();
-        model.Batch.Add(sequence!, tokens, logitRows);
+        model.Batch.Add(sequence!, tokens, logitRows, adapterSlot);
         model.Network.Observer = this;
         try
         {

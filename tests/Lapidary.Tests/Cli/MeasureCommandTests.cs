@@ -107,6 +107,7 @@ public sealed class MeasureCommandTests : IDisposable
         { "this device has ", "verify --text - --against backend=magic" },
         { "this program has cpu", "verify --text - --against device=tpu" },
         { "/nowhere/at/all", "verify --text - --against model=/nowhere/at/all" },
+        { "/nowhere/adapter", "verify --text - --against lora=/nowhere/adapter" },
         { "/nowhere.txt", "verify --text /nowhere.txt --against activation=gelu" },
         { "/nowhere/x.html", "verify --text - --against activation=gelu --html /nowhere/x.html" },
         { "--greedy-tokens", "verify --text - --against activation=gelu --greedy-tokens 0" },

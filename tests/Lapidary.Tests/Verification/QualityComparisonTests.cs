@@ -2,6 +2,7 @@ using Lapidary.Checkpoints;
 using Lapidary.Cpu;
 using Lapidary.KvCache;
 using Lapidary.Models;
+using Lapidary.Tests.Lora;
 using Lapidary.Verification;
 
 namespace Lapidary.Tests.Verification;
@@ -32,13 +33,13 @@ public sealed class QualityComparisonTests : IDisposable
     [Fact]
     public void Every_statistic_is_that_of_the_whole_matrices()
     {
-        using LanguageModel a = Open([]), b = Open(["activation=gelu"]);
-        EvaluationText text = EvaluationText.Of(a.Tokenizer, Story, 512);
+        using ComparedModel a = Open([]), b = Open(["activation=gelu"]);
+        EvaluationText text = EvaluationText.Of(a.Model.Tokenizer, Story, 512);
         QualityReport report = Run(a, b, text, 8);
 
         int[] ids = Assert.Single(text.Windows);
-        (double[][] p, double[][][] layersA) = Everything(a, ids);
-        (double[][] q, double[][][] layersB) = Everything(b, ids);
+        (double[][] p, double[][][] layersA) = Everything(a.Model, ids);
+        (double[][] q, double[][][] layersB) = Everything(b.Model, ids);
         int n = ids.Length - 1;
         double[] kl = [.. Enumerable.Range(0, n).Select(t => p[t].Zip(q[t]).Sum(pair => pair.First * Math.Log(pair.First / pair.Second)))];
         double[] nllA = [.. Enumerable.Range(0, n).Select(t => -Math.Log(p[t][ids[t + 1]]))], nllB = [.. Enumerable.Range(0, n).Select(t => -Math.Log(q[t][ids[t + 1]]))];
@@ -74,7 +75,7 @@ public sealed class QualityComparisonTests : IDisposable
         double[][] rows = [.. goldens.Find($"{name}.prompt_logits")!.ToSingles().Select(v => (double)v).Chunk(6144)];
         double[] expected = [.. Enumerable.Range(0, ids.Length - 1).Select(t => Math.Log(rows[t].Sum(Math.Exp)) - rows[t][ids[t + 1]])];
 
-        using LanguageModel model = Open([]), erf = Open(["activation=gelu"]);
+        using ComparedModel model = Open([]), erf = Open(["activation=gelu"]);
         QualityReport report = Run(model, erf, EvaluationText.Of(ids[1..], ids[..1], 512));
         Assert.InRange(Math.Abs(report.Base.Perplexity / Math.Exp(expected.Average()) - 1), 0, 2e-6);
         Assert.InRange(report.Tokens.Zip(expected).Max(pair => Math.Abs(pair.First.BaseNll - pair.Second)), 0, 2e-5);
@@ -87,8 +88,8 @@ public sealed class QualityComparisonTests : IDisposable
     {
         const double Epsilon = 1e-3;
         using ScaledLayer scaled = new(new CpuKernels(), layer: 3, layers: 8, (float)(1 + Epsilon));
-        using LanguageModel a = Open([]), b = LanguageModel.Open(Goldens.TinyModel, scaled, Options([]));
-        QualityReport report = Run(a, b, EvaluationText.Of(a.Tokenizer, Story, 512));
+        using ComparedModel a = Open([]), b = Open([], scaled);
+        QualityReport report = Run(a, b, EvaluationText.Of(a.Model.Tokenizer, Story, 512));
         Assert.All(report.Layers.Take(3), layer => Assert.Equal(0, layer.RelativeRms));
         Assert.Equal(Epsilon, report.Layers[3].RelativeRms, Epsilon * 1e-2);
         Assert.All(report.Layers.Skip(4), layer => Assert.True(layer.RelativeRms > 0));
@@ -97,8 +98,8 @@ public sealed class QualityComparisonTests : IDisposable
     [Fact]
     public void Windows_of_a_long_text_are_computed_each_on_its_own()
     {
-        using LanguageModel a = Open([]), b = Open(["backend=reference"]);
-        int[] ids = a.Tokenizer.Encode(Story, Lapidary.Tokenizers.SpecialTokens.Omit), bos = [.. a.Tokenizer.Prefix];
+        using ComparedModel a = Open([]), b = Open(["backend=reference"]);
+        int[] ids = a.Model.Tokenizer.Encode(Story, Lapidary.Tokenizers.SpecialTokens.Omit), bos = [.. a.Model.Tokenizer.Prefix];
         QualityReport whole = Run(a, b, EvaluationText.Of(ids, bos, 11));
         List<TokenDivergence> parts = [];
         foreach (int[] part in ids.Chunk(10))
@@ -138,30 +139,48 @@ public sealed class QualityComparisonTests : IDisposable
         Assert.All(report.Layers, layer => Assert.InRange(layer.RelativeRms, 0, 1e-5));
     }
 
+    /// <summary>The last token of a prompt, from the logits that transformers and PEFT computed with and without the adapter.</summary>
+    [Fact]
+    public void An_adapter_is_compared_as_PEFT_computes_it()
+    {
+        const string Name = "attention_mlp_experts";
+        const int Next = 321;
+        double[] without = Probabilities(AdapterGoldens.Logits("base")[1]), with = Probabilities(AdapterGoldens.Logits(Name)[1]);
+        int[] prompt = AdapterGoldens.Prompts[1];
+        using ComparedModel a = Open([]), b = Open([$"lora={AdapterGoldens.Case(Name)}"]);
+        TokenDivergence last = Run(a, b, EvaluationText.Of([.. prompt[1..], Next], prompt[..1], 512)).Tokens[^1];
+        double kl = without.Zip(with).Sum(pair => pair.First * Math.Log(pair.First / pair.Second));
+        Assert.InRange(kl, 0.01, 100);
+        Assert.Equal(-Math.Log(without[Next]), last.BaseNll, 2e-4);
+        Assert.Equal(-Math.Log(with[Next]), last.AgainstNll, 2e-4);
+        Assert.Equal(kl, last.Kl, 2e-4);
+        Assert.Equal((Array.IndexOf(without, without.Max()), Array.IndexOf(with, with.Max())), (last.BaseTop, last.AgainstTop));
+
+        static double[] Probabilities(float[] logits)
+        {
+            double sum = logits.Sum(x => Math.Exp(x));
+            return [.. logits.Select(x => Math.Exp(x) / sum)];
+        }
+    }
+
     [Fact]
     public void Another_model_is_refused()
     {
-        using LanguageModel a = Open([]), b = LanguageModel.Open(Goldens.Case("moe_silu"), kernels, Options([]));
+        using ComparedModel a = Open([]), b = ComparedModel.Open(Goldens.Case("moe_silu"), ModelVariant.Parse([]), kernels, 16);
         RequestException error = Assert.Throws<RequestException>(() => Run(a, b, EvaluationText.Of([5, 6, 7], [], 16)));
         Assert.Contains("vocab_size is 6144", error.Message, StringComparison.Ordinal);
     }
 
     private QualityReport Compare(string[] settings, string[] against, int greedyTokens = 24)
     {
-        using LanguageModel a = Open(settings), b = Open(against);
-        return Run(a, b, EvaluationText.Of(a.Tokenizer, Story, 512), greedyTokens);
+        using ComparedModel a = Open(settings), b = Open(against);
+        return Run(a, b, EvaluationText.Of(a.Model.Tokenizer, Story, 512), greedyTokens);
     }
 
-    private static QualityReport Run(LanguageModel a, LanguageModel b, EvaluationText text, int greedyTokens = 1)
-        => QualityComparison.Run(new(a, ModelVariant.Parse([])), new(b, ModelVariant.Parse([])), text, greedyTokens, cancel: TestContext.Current.CancellationToken);
+    private static QualityReport Run(ComparedModel a, ComparedModel b, EvaluationText text, int greedyTokens = 1)
+        => QualityComparison.Run(a, b, text, greedyTokens, cancel: TestContext.Current.CancellationToken);
 
-    private LanguageModel Open(string[] settings) => LanguageModel.Open(Goldens.TinyModel, kernels, Options(settings));
-
-    private static LanguageModelOptions Options(string[] settings)
-    {
-        ModelVariant variant = ModelVariant.Parse(settings);
-        return new() { ContextLength = 512, MaxStepTokens = 128, MaxLogitRows = 128, HiddenActivation = variant.Activation, ExpertBackend = variant.ExpertBackend };
-    }
+    private ComparedModel Open(string[] settings, IKernels? device = null) => ComparedModel.Open(Goldens.TinyModel, ModelVariant.Parse(settings), device ?? kernels, 512);
 
     /// <summary>[t, vocab] probabilities and [layer][t, h] outputs, from one step over all tokens.</summary>
     private static (double[][] Probabilities, double[][][] Outputs) Everything(LanguageModel model, int[] ids)
