@@ -5,10 +5,10 @@ using Lapidary.Models;
 
 namespace Lapidary.Tests.Lora;
 
-/// <summary>What transformers and PEFT computed for the adapters in tests/adapters, and the same by this engine.</summary>
+/// <summary>What transformers and PEFT computed for the adapters in tests/fixtures/lora, and the same by this engine.</summary>
 internal static class AdapterGoldens
 {
-    public static string Folder { get; } = Path.Combine(Goldens.Repository, "tests/adapters");
+    public static string Folder { get; } = Path.Combine(Goldens.Repository, "tests/fixtures/lora");
 
     private static readonly SafetensorsFile file = SafetensorsFile.Open(Path.Combine(Folder, "golden.safetensors"));
 
@@ -20,7 +20,10 @@ internal static class AdapterGoldens
     public static float[][] Logits(string name) => [.. file.Find($"{name}.logits")!.ToSingles().Chunk((int)file.Find($"{name}.logits")!.Shape[1])];
 
     public static Gemma4 OpenTinyModel(IKernels kernels, ICheckpoint checkpoint, int maxLoras, string? backend = null)
-        => Gemma4.Load(checkpoint, Gemma4ConfigReader.Load(Goldens.TinyModel), kernels, new Gemma4Options
+        => Open(Goldens.TinyModel, kernels, checkpoint, maxLoras, backend);
+
+    public static Gemma4 Open(string folder, IKernels kernels, ICheckpoint checkpoint, int maxLoras, string? backend = null)
+        => Gemma4.Load(checkpoint, Gemma4ConfigReader.Load(folder), kernels, new Gemma4Options
         {
             MaxStepTokens = 64,
             MaxLogitRows = 64,
@@ -38,6 +41,18 @@ internal static class AdapterGoldens
         var all = new float[logits.Rows * logits.Columns];
         kernels.Read(logits, all);
         return [.. all.Chunk(logits.Columns)];
+    }
+
+    /// <summary>Logits of every token of a prompt.</summary>
+    public static float[] AllLogits(Gemma4 model, IKernels kernels, int[] prompt, int slot)
+    {
+        using KeyValueCache cache = new(kernels, model.Config, 64, 64);
+        using ForwardBatch batch = new(kernels, cache, 64, 1);
+        batch.Add(cache.NewSequence(), prompt, LogitRows.All, slot);
+        IBuffer logits = model.Forward(batch, cache);
+        var all = new float[logits.Rows * logits.Columns];
+        kernels.Read(logits, all);
+        return all;
     }
 
     public static float LargestDifference(float[] expected, float[] actual)
