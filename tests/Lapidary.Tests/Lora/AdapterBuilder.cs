@@ -19,6 +19,7 @@ internal sealed class AdapterBuilder(string baseFolder, int seed) : IDisposable
     public int R { get; set; } = 4;
     public double Alpha { get; set; } = 8;
     public bool UseRsLora { get; set; }
+    public string? PeftVersion { get; set; } = "0.21.0";
     public Dictionary<string, int> RankPattern { get; } = [];
     public Dictionary<string, double> AlphaPattern { get; } = [];
 
@@ -38,6 +39,7 @@ internal sealed class AdapterBuilder(string baseFolder, int seed) : IDisposable
     public JsonObject Config() => new()
     {
         ["peft_type"] = "LORA",
+        ["peft_version"] = PeftVersion,
         ["base_model_name_or_path"] = "some/model",
         ["r"] = R,
         ["lora_alpha"] = Alpha,
@@ -130,6 +132,14 @@ internal sealed class AdapterBuilder(string baseFolder, int seed) : IDisposable
         string parameter = $"model.layers.{layer}.experts.{(projection == "down_proj" ? "down_proj" : "gate_up_proj")}";
         int size = projection == "down_proj" ? rows * columns : twice * hidden;
         Merge(parameter, (o, i) => Scale(module) * Dot(r, j => b[o * r + j] * a[j * columns + i]), expert * size + first, rows, columns);
+        return this;
+    }
+
+    /// <summary>An update that is not merged into anything: of one matrix, or of a stack with so many experts.</summary>
+    public AdapterBuilder Update(string module, int rows, int columns, int experts = 1)
+    {
+        Tensor($"{Prefix}{module}.lora_A.weight", 0.3, experts * R, columns);
+        Tensor($"{Prefix}{module}.lora_B.weight", 0.1, rows, R * experts);
         return this;
     }
 

@@ -78,7 +78,7 @@ public sealed class MergedWeightsTests
     public void Of_any_mixture(int seed)
     {
         Random random = new(seed);
-        AdapterBuilder builder = new(Model, seed) 
+        AdapterBuilder builder = new(Model, seed)
         {
             DType = random.Next(2) == 0 ? DType.F32 : DType.BF16,
             R = random.Next(1, 20),
