@@ -68,5 +68,5 @@ public sealed class ServedModel
     }
 
     internal IEnumerable<ModelCard> Cards()
-        => Names.Select(name => new ModelCard(name, loaded.ToUnixTimeSeconds(), Path.GetFileName(Path.TrimEndingDirectorySeparator(Model.Folder)), Parent: null, ContextLength));
+        => Names.Select(name => new ModelCard(name, loaded.ToUnixTimeSeconds(), Path.GetFileName(Path.TrimEndingDirectorySeparator(Model.Location)), Parent: null, ContextLength));
 }

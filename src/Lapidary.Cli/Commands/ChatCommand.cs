@@ -31,7 +31,7 @@ internal static class ChatCommand
             using LanguageModel model = options.Open(parsed, kernels);
             ChatHistory history = new();
             if (parsed.GetValue(system) is { } text) history.SetSystem(text);
-            Console.Error.WriteLine($"{Path.GetFileName(Path.TrimEndingDirectorySeparator(model.Folder))} on {kernels.Description}; /help for help");
+            Console.Error.WriteLine($"{Path.GetFileName(Path.TrimEndingDirectorySeparator(model.Location))} on {kernels.Description}; /help for help");
             Talk(model, history, options.Sampling(parsed, model));
         });
         return command;

@@ -67,7 +67,7 @@ internal sealed record RunResult(
     string Model, IReadOnlyList<int> PromptIds, IReadOnlyList<int> OutputIds, string? Text, string FinishReason, RunTimings Timings)
 {
     public static RunResult Of(LanguageModel model, int[] prompt, TextStream stream, double loadSeconds) => new(
-        model.Folder, prompt, stream.OutputIds, model.HasTokenizer ? stream.Text : null, stream.FinishReason.ToString().ToLowerInvariant(),
+        model.Location, prompt, stream.OutputIds, model.HasTokenizer ? stream.Text : null, stream.FinishReason.ToString().ToLowerInvariant(),
         new RunTimings(loadSeconds, stream.FirstToken.TotalSeconds, stream.Total.TotalSeconds, prompt.Length / stream.FirstToken.TotalSeconds,
             stream.OutputIds.Count > 1 ? (stream.OutputIds.Count - 1) / (stream.Total - stream.FirstToken).TotalSeconds : 0));
 }

@@ -45,7 +45,7 @@ internal static class VerifyCommand
         using ComparedModel baseline = Open(from, kernels), against = Open(to, otherKernels);
         LanguageModel a = baseline.Model, b = against.Model;
         EvaluationText tokens = EvaluationText.Of(a.Tokenizer, text, Math.Min(a.ContextLength, b.ContextLength), options.MaxTokens(parsed));
-        if (b.Folder != a.Folder) RequireOneTokenizer(a, b, text);
+        if (b.Location != a.Location) RequireOneTokenizer(a, b, text);
 
         ProgressBar bar = new("comparing", "token");
         QualityReport report = QualityComparison.Run(baseline, against, tokens, greedyTokens, bar.Update, cancel);
@@ -64,6 +64,6 @@ internal static class VerifyCommand
     private static void RequireOneTokenizer(LanguageModel a, LanguageModel b, string text)
     {
         if (b.HasTokenizer && !a.Tokenizer.Encode(text).AsSpan().SequenceEqual(b.Tokenizer.Encode(text)))
-            throw new RequestException($"these are not two configurations of one model: {a.Folder} and {b.Folder} turn the text into different tokens");
+            throw new RequestException($"these are not two configurations of one model: {a.Location} and {b.Location} turn the text into different tokens");
     }
 }

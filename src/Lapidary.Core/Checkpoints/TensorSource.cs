@@ -1,12 +1,12 @@
+using Lapidary.Experts;
 using Lapidary.Quantization;
 
 namespace Lapidary.Checkpoints;
 
 /// <summary>
-/// The text model's weights by their short names ("layers.3.router.scale"), with shape and dtype checked, and a record
-/// of what was asked for. For one loader on one thread.
+/// The text model's weights in a HuggingFace checkpoint, with shape and dtype checked.
 /// </summary>
-public sealed class TensorSource
+public sealed class TensorSource : IWeightSource
 {
     private readonly ICheckpoint checkpoint;
     private readonly QuantizationConfig? quantization;
@@ -68,6 +68,20 @@ public sealed class TensorSource
         }
         WeightLayout layout = Layout(module);
         return [.. Enumerable.Range(0, count).Select(index => layout.Read(Parts(module, rows, columns, new Stacked(index, count)), Location))];
+    }
+
+    /// <summary>Fused [e, 2i, h] and [e, h, i], or one matrix per expert and projection.</summary>
+    /// <exception cref="CheckpointException">As for <see cref="Matrix"/>.</exception>
+    public ExpertWeights Experts(string name, int count, int intermediateSize, int hiddenSize)
+    {
+        if (!HasModule($"{name}.0.gate_proj"))
+            return ExpertWeights.FromFused(
+                StackedMatrices($"{name}.gate_up_proj", count, 2 * intermediateSize, hiddenSize),
+                StackedMatrices($"{name}.down_proj", count, hiddenSize, intermediateSize));
+        return new ExpertWeights(
+            [.. Enumerable.Range(0, count).Select(e => Matrix($"{name}.{e}.gate_proj", intermediateSize, hiddenSize))],
+            [.. Enumerable.Range(0, count).Select(e => Matrix($"{name}.{e}.up_proj", intermediateSize, hiddenSize))],
+            [.. Enumerable.Range(0, count).Select(e => Matrix($"{name}.{e}.down_proj", hiddenSize, intermediateSize))]);
     }
 
     /// <summary>Whether anything of the module of that short name is there.</summary>

@@ -58,8 +58,12 @@ public sealed class Gemma4 : IDisposable
     /// <exception cref="CheckpointException">A tensor is missing, of wrong shape, not finite, or belongs to no part of the model.</exception>
     /// <exception cref="BackendException">No expert backend, or not the forced one, can serve the model.</exception>
     public static Gemma4 Load(ICheckpoint checkpoint, Gemma4Config config, IKernels kernels, Gemma4Options options)
+        => Load(new TensorSource(checkpoint, config.Quantization), config, kernels, options);
+
+    /// <summary>Loads from weights whose file must stay open as long as the model.</summary>
+    /// <inheritdoc cref="Load(ICheckpoint, Gemma4Config, IKernels, Gemma4Options)"/>
+    public static Gemma4 Load(IWeightSource tensors, Gemma4Config config, IKernels kernels, Gemma4Options options)
     {
-        TensorSource tensors = new(checkpoint, config.Quantization);
         ExpertSelection? selection = ExpertSpec(config, ExpertFormat(config, tensors), options.MaxLoras) is { } spec
             ? ExpertBackends.Select(kernels.ExpertBackends, spec, options.ExpertBackend)
             : null;
@@ -240,16 +244,9 @@ public sealed class Gemma4 : IDisposable
 
     /// <summary>How the experts are stored, to ask backends with before anything is loaded.</summary>
     /// <exception cref="CheckpointException">They are not stored as the configuration says.</exception>
-    public static WeightFormat ExpertFormat(Gemma4Config config, TensorSource tensors)
-    {
-        const string Experts = "layers.0.experts.";
-        if (config.Experts is { } experts)
-        {
-            if (tensors.HasModule($"{Experts}0.gate_proj")) return tensors.Matrix($"{Experts}0.gate_proj", experts.MoeIntermediateSize, config.HiddenSize).Format;
-            if (tensors.HasModule(Experts[..^1])) return tensors.StackedMatrices($"{Experts}gate_up_proj", experts.NumExperts, 2 * experts.MoeIntermediateSize, config.HiddenSize)[0].Format;
-        }
-        return WeightFormat.OfDense(DType.BF16);
-    }
+    public static WeightFormat ExpertFormat(Gemma4Config config, IWeightSource tensors) => config.Experts is { } experts
+        ? tensors.Experts("layers.0.experts", experts.NumExperts, experts.MoeIntermediateSize, config.HiddenSize).Gate[0].Format
+        : WeightFormat.OfDense(DType.BF16);
 }
 
 /// <summary>Choices made when a model is loaded.</summary>

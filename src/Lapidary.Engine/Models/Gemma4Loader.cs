@@ -7,7 +7,7 @@ namespace Lapidary.Models;
 
 /// <summary>Binds the tensors of a checkpoint to the layers of the configuration. Every tensor is accounted for.</summary>
 internal sealed class Gemma4Loader(
-    Gemma4Config config, TensorSource tensors, IKernels kernels, IExpertBackend? expertBackend, LoraSites sites,
+    Gemma4Config config, IWeightSource tensors, IKernels kernels, IExpertBackend? expertBackend, LoraSites sites,
     Gemma4Options options)
 {
     // Above this size a look at every weight would cost more than the rest of the load. Small tensors are always checked,
@@ -76,7 +76,8 @@ internal sealed class Gemma4Loader(
     private Gemma4MoeWeights? LoadMoe(string p)
     {
         if (config.Experts is not { } experts || expertBackend is null) return null;
-        ExpertWeights weights = Experts($"{p}experts.", experts);
+        ExpertWeights weights = tensors.Experts($"{p}experts", experts.NumExperts, experts.MoeIntermediateSize, hidden);
+        foreach (StoredMatrix matrix in weights.Gate.Concat(weights.Up!).Concat(weights.Down)) CheckFinite(matrix);
         ExpertLayerSpec spec = Gemma4.ExpertSpec(config, weights.Gate[0].Format, sites.Slots)!;
         RequireSupport(expertBackend, spec, weights);
         return new Gemma4MoeWeights(
@@ -96,20 +97,6 @@ internal sealed class Gemma4Loader(
         foreach (StoredMatrix matrix in weights.Gate.Concat(weights.Up ?? []).Concat(weights.Down))
             if (!matrix.Format.Equals(spec.Weights) && backend.Supports(spec with { Weights = matrix.Format }) is { Supported: false } no)
                 throw new BackendException($"{matrix.Name} is {matrix.Format}, which expert backend {backend.Name} cannot serve: {no}; force another with --expert-backend");
-    }
-
-    /// <summary>Fused [e, 2i, h] and [e, h, i], or one matrix per expert and projection.</summary>
-    private ExpertWeights Experts(string p, Gemma4Experts experts)
-    {
-        int count = experts.NumExperts, width = experts.MoeIntermediateSize;
-        if (!tensors.HasModule($"{p}0.gate_proj"))
-            return ExpertWeights.FromFused(
-                Checked(tensors.StackedMatrices($"{p}gate_up_proj", count, 2 * width, hidden)),
-                Checked(tensors.StackedMatrices($"{p}down_proj", count, hidden, width)));
-        return new ExpertWeights(
-            [.. Enumerable.Range(0, count).Select(e => Matrix($"{p}{e}.gate_proj", width, hidden))],
-            [.. Enumerable.Range(0, count).Select(e => Matrix($"{p}{e}.up_proj", width, hidden))],
-            [.. Enumerable.Range(0, count).Select(e => Matrix($"{p}{e}.down_proj", hidden, width))]);
     }
 
     private Gemma4PerLayerInputWeights? LoadPerLayerInput(string p)
@@ -140,13 +127,16 @@ internal sealed class Gemma4Loader(
 
     private IBuffer Vector(string name, int length) => kernels.LoadVector(Require(name, length));
 
-    private StoredMatrix Matrix(string name, int rows, int columns) => Checked([tensors.Matrix(name, rows, columns)])[0];
-
-    private StoredMatrix[] Checked(StoredMatrix[] matrices)
+    private StoredMatrix Matrix(string name, int rows, int columns)
     {
-        foreach (StoredMatrix matrix in matrices)
-            if (checkAll || matrix.ByteLength < AlwaysCheckBelow) matrix.RequireFinite(tensors.Location);
-        return matrices;
+        StoredMatrix matrix = tensors.Matrix(name, rows, columns);
+        CheckFinite(matrix);
+        return matrix;
+    }
+
+    private void CheckFinite(StoredMatrix matrix)
+    {
+        if (checkAll || matrix.ByteLength < AlwaysCheckBelow) matrix.RequireFinite(tensors.Location);
     }
 
     private StoredTensor Require(string name, params ReadOnlySpan<long> shape)

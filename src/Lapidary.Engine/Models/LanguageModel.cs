@@ -1,4 +1,3 @@
-using Lapidary.Checkpoints;
 using Lapidary.Generation;
 using Lapidary.KvCache;
 using Lapidary.Lora;
@@ -40,18 +39,16 @@ public sealed class LanguageModel : IDisposable
     // A cache for 262,144 positions of 26B-A4B would be 10 GB; who needs it asks for it.
     private const int DefaultContextLength = 32768;
 
-    private readonly ICheckpoint checkpoint;
-
+    private readonly ModelFiles files;
     private readonly Lazy<Tokenizer> tokenizer;
     private readonly Lazy<ChatTemplate> chatTemplate;
 
-    private LanguageModel(string folder, ICheckpoint checkpoint, Gemma4 network, IKernels kernels, int contextLength)
+    private LanguageModel(ModelFiles files, Gemma4 network, IKernels kernels, int contextLength)
     {
-        this.checkpoint = checkpoint;
-        Folder = folder;
-        tokenizer = new Lazy<Tokenizer>(() => Tokenizer.Load(folder));
-        chatTemplate = new Lazy<ChatTemplate>(() => ChatTemplate.Load(folder));
-        GenerationConfig = GenerationConfig.Load(folder);
+        this.files = files;
+        tokenizer = new Lazy<Tokenizer>(files.LoadTokenizer);
+        chatTemplate = new Lazy<ChatTemplate>(files.LoadChatTemplate);
+        GenerationConfig = files.GenerationConfig;
         Kernels = kernels;
         Network = network;
         Cache = new KeyValueCache(kernels, network.Config, contextLength, network.MaxStepTokens);
@@ -65,38 +62,38 @@ public sealed class LanguageModel : IDisposable
     public LoraAdapters Adapters => Network.Adapters;
     public Gemma4Config Config => Network.Config;
     public int ContextLength => Cache.ContextLength;
-    public string Folder { get; }
+
+    /// <summary>The folder or file the model comes from.</summary>
+    public string Location => files.Location;
     public GenerationConfig GenerationConfig { get; }
 
     /// <summary>Loaded at first use; ids need none.</summary>
-    /// <exception cref="TokenizerException">The folder has no usable tokenizer.json.</exception>
+    /// <exception cref="TokenizerException">There is no usable tokenizer.</exception>
     public Tokenizer Tokenizer => tokenizer.Value;
 
-    public bool HasTokenizer => File.Exists(Path.Combine(Folder, "tokenizer.json"));
+    public bool HasTokenizer => files.HasTokenizer;
 
     /// <summary>Loaded at first use; raw text needs none.</summary>
-    /// <exception cref="TemplateException">The folder has no usable chat template.</exception>
+    /// <exception cref="TemplateException">There is no usable chat template.</exception>
     public ChatTemplate ChatTemplate => chatTemplate.Value;
 
     /// <summary>Tokens that end a text: those of generation_config.json, else of config.json.</summary>
     public IReadOnlyList<int> EosTokenIds => GenerationConfig.EosTokenIds.Count > 0 ? GenerationConfig.EosTokenIds : Config.EosTokenIds;
 
-    /// <param name="folder">config.json and the weights.</param>
-    /// <exception cref="LapidaryException">The folder is not a model that can be served; the message says why.</exception>
-    public static LanguageModel Open(string folder, IKernels kernels, LanguageModelOptions options)
+    /// <param name="path">A folder with config.json and the weights, or a *.gguf file.</param>
+    /// <exception cref="LapidaryException">It is not a model that can be served; the message says why.</exception>
+    public static LanguageModel Open(string path, IKernels kernels, LanguageModelOptions options)
     {
-        if (!Directory.Exists(folder))
-            throw new ConfigException($"{folder}: no such folder; a model is a folder with config.json and *.safetensors");
-        Gemma4Config config = Gemma4ConfigReader.Load(folder);
-        if (options.HiddenActivation is { } activation) config = config with { HiddenActivation = activation };
-        int limit = config.MaxPositionEmbeddings, context = options.ContextLength ?? Math.Min(limit, DefaultContextLength);
-        if (context < 1 || context > limit)
-            throw new RequestException($"context length {context} is outside 1 to {limit}, the model's max_position_embeddings");
-
-        ICheckpoint checkpoint = Checkpoint.Open(folder);
+        ModelFiles files = ModelFiles.Open(path);
         try
         {
-            Gemma4 network = Gemma4.Load(checkpoint, config, kernels, new Gemma4Options
+            Gemma4Config config = files.Config;
+            if (options.HiddenActivation is { } activation) config = config with { HiddenActivation = activation };
+            int limit = config.MaxPositionEmbeddings, context = options.ContextLength ?? Math.Min(limit, DefaultContextLength);
+            if (context < 1 || context > limit)
+                throw new RequestException($"context length {context} is outside 1 to {limit}, the model's max_position_embeddings");
+
+            Gemma4 network = Gemma4.Load(files.Weights, config, kernels, new Gemma4Options
             {
                 MaxLoras = options.MaxLoras,
                 ExpertBackend = options.ExpertBackend,
@@ -104,11 +101,11 @@ public sealed class LanguageModel : IDisposable
                 MaxLogitRows = Math.Min(options.MaxLogitRows, context),
                 Progress = options.Progress,
             });
-            return new LanguageModel(folder, checkpoint, network, kernels, context);
+            return new LanguageModel(files, network, kernels, context);
         }
         catch
         {
-            checkpoint.Dispose();
+            files.Dispose();
             throw;
         }
     }
@@ -118,6 +115,6 @@ public sealed class LanguageModel : IDisposable
         Batch.Dispose();
         Cache.Dispose();
         Network.Dispose();
-        checkpoint.Dispose();
+        files.Dispose();
     }
 }

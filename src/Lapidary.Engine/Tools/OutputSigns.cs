@@ -5,23 +5,23 @@ using Lapidary.Tokenizers;
 namespace Lapidary.Tools;
 
 /// <summary>What tells a model's output format: its control tokens and the text of its chat templates.</summary>
-internal sealed record OutputSigns(Tokenizer? Tokenizer, string Template)
+internal sealed record OutputSigns(Tokenizer? Tokenizer, ChatTemplate? Template)
 {
     public bool HasToken(string token) => Tokenizer?.TokenToId(token) is not null;
 
-    public bool TemplateHas(string text) => Template.Contains(text, StringComparison.Ordinal);
+    public bool TemplateHas(string text) => Template?.Mentions(text) == true;
 
-    public static OutputSigns Of(LanguageModel model) => new(model.HasTokenizer ? model.Tokenizer : null, TemplateText(model.Folder));
+    public static OutputSigns Of(LanguageModel model) => new(model.HasTokenizer ? model.Tokenizer : null, TemplateOf(model));
 
-    private static string TemplateText(string folder)
+    private static ChatTemplate? TemplateOf(LanguageModel model)
     {
         try
         {
-            return string.Join('\n', ChatTemplateFiles.Read(folder).Sources.Values);
+            return model.ChatTemplate;
         }
         catch (TemplateException) // a base model has no template
         {
-            return "";
+            return null;
         }
     }
 }

@@ -74,7 +74,7 @@ public static class QualityComparison
     {
         double mean = tokens.Sum(nll) / tokens.Count;
         return new QualitySide(
-            side.Variant.ToString(), side.Model.Folder, side.Model.Config.HiddenActivation.Name, side.Model.Network.Experts?.Chosen.Name,
+            side.Variant.ToString(), side.Model.Location, side.Model.Config.HiddenActivation.Name, side.Model.Network.Experts?.Chosen.Name,
             side.Model.Kernels.Description, Math.Exp(mean), mean, (double)tokens.Count(t => top(t) == t.TokenId) / tokens.Count);
     }
 
@@ -118,7 +118,7 @@ public static class QualityComparison
         {
             if (x != y)
                 throw new RequestException(
-                    $"these are not two configurations of one model: {what} is {x} in {a.Folder} and {y} in {b.Folder}");
+                    $"these are not two configurations of one model: {what} is {x} in {a.Location} and {y} in {b.Location}");
         }
     }
 }

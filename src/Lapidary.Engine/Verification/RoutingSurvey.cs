@@ -14,7 +14,7 @@ public static class RoutingSurvey
     public static RoutingReport Run(LanguageModel model, EvaluationText text, Action<int, int>? progress = null, CancellationToken cancel = default)
     {
         if (model.Config.Experts is not { } experts)
-            throw new RequestException($"{model.Folder} is a dense model: it has no experts (enable_moe_block is not set in its config.json)");
+            throw new RequestException($"{model.Location} is a dense model: it has no experts (enable_moe_block is not set in its config.json)");
         RoutingStatistics statistics = new(experts, model.Config.Layers.Count);
         using TeacherForcing forced = new(model, LogitRows.None);
         int done = 0;
@@ -30,6 +30,6 @@ public static class RoutingSurvey
             }
         }
         return new RoutingReport(
-            model.Folder, model.Network.Experts!.Chosen.Name, experts.NumExperts, experts.TopKExperts, text.Ids.Count, statistics.Summarise());
+            model.Location, model.Network.Experts!.Chosen.Name, experts.NumExperts, experts.TopKExperts, text.Ids.Count, statistics.Summarise());
     }
 }

@@ -1,3 +1,4 @@
+using Lapidary.Templates;
 using Lapidary.Tokenizers;
 using Lapidary.Tools;
 
@@ -98,7 +99,7 @@ public sealed class Gemma4TokenTests
 
     [Fact]
     public void The_embedded_model_writes_gemma4()
-        => Assert.Equal("gemma4", OutputFormats.All.First(f => f.Fits(new OutputSigns(Tiny, ""))).Name);
+        => Assert.Equal("gemma4", OutputFormats.All.First(f => f.Fits(new OutputSigns(Tiny, null))).Name);
 
     [Theory]
     [InlineData("{{ '<tool_call>' }}", "hermes")]
@@ -106,7 +107,7 @@ public sealed class Gemma4TokenTests
     [InlineData("[func_name1(params_name1=params_value1)]", "pythonic")]
     [InlineData("{{ messages }}", "none")]
     public void The_template_tells_the_format(string template, string format)
-        => Assert.Equal(format, OutputFormats.All.First(f => f.Fits(new OutputSigns(null, template))).Name);
+        => Assert.Equal(format, OutputFormats.All.First(f => f.Fits(new OutputSigns(null, ChatTemplate.Parse(template, new Dictionary<string, TemplateValue>())))).Name);
 
     /// <summary>Else which one is meant would depend on how the text is cut.</summary>
     [Fact]

@@ -19,6 +19,8 @@ public sealed class GgufMetadata
 
     public bool Has(string key) => values.ContainsKey(key);
 
+    public bool IsArray(string key) => values.TryGetValue(key, out GgufValue? value) && value.Count is not null;
+
     /// <summary>Null when the key is missing.</summary>
     /// <exception cref="CheckpointException">It is there but is no single string.</exception>
     public string? String(string key) => Single(key, "one string") is { } value ? value.Strings()[0] : null;
