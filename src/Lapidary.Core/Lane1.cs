@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace Lapidary;
 
-/// <summary>One float32: the tails of vector loops.</summary>
+/// <summary>One float32: the tails of vector loops, and all of them where there are no vector instructions.</summary>
 public readonly unsafe struct V1(float value) : IFloatLane<V1>
 {
     public float Value { get; } = value;

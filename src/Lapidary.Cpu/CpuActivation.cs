@@ -17,7 +17,8 @@ internal abstract unsafe class CpuActivation : IGatedActivation
     {
         512 => Load<V16>(activation),
         256 => Load<V8>(activation),
-        _ => Load<V4>(activation),
+        128 => Load<V4>(activation),
+        _ => Load<V1>(activation),
     };
 
     /// <summary>With a width of choice, for tests and benchmarks.</summary>

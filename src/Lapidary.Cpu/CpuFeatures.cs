@@ -9,7 +9,8 @@ namespace Lapidary.Cpu;
 public static class CpuFeatures
 {
     /// <summary>Vector width of the kernels. A JIT constant: the other branches vanish.</summary>
-    public static int VectorBits => Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128;
+    public static int VectorBits
+        => Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : Vector128.IsHardwareAccelerated ? 128 : 32;
 
     /// <summary>Dot products of 8-bit integers, 512 bits wide, which .NET has no intrinsic for: kernels assembled at run time use them.</summary>
     public static bool HasAvx512Vnni { get; } = Avx512BW.IsSupported && (Leaf7(subleaf: 0).Ecx & (1 << 11)) != 0;
@@ -25,9 +26,9 @@ public static class CpuFeatures
         512 => "the processor has AVX-512 and the runtime uses it",
         256 when Avx512F.IsSupported => "the processor has AVX-512, but the runtime prefers 256 bits on it",
         256 => "the processor has AVX2 and no AVX-512, or DOTNET_EnableAVX512=0 is set",
-        _ when AdvSimd.IsSupported => "AdvSIMD is 128 bits wide",
-        _ when Vector128.IsHardwareAccelerated => "no AVX2, or DOTNET_EnableAVX2=0 is set",
-        _ => "no vector instructions are in use (DOTNET_EnableHWIntrinsic=0?); this is very slow",
+        128 when AdvSimd.IsSupported => "AdvSIMD is 128 bits wide",
+        128 => "no AVX2, or DOTNET_EnableAVX2=0 is set",
+        _ => "one number at a time, since no vector instructions are in use (DOTNET_EnableHWIntrinsic=0?); this is slow",
     };
 
     /// <summary>Instruction sets that the runtime uses.</summary>

@@ -56,7 +56,8 @@ internal sealed unsafe class WorkerPool : IDisposable
         {
             if (CpuFeatures.VectorBits == 512) job.Run<V16>(0, 1);
             else if (CpuFeatures.VectorBits == 256) job.Run<V8>(0, 1);
-            else job.Run<V4>(0, 1);
+            else if (CpuFeatures.VectorBits == 128) job.Run<V4>(0, 1);
+            else job.Run<V1>(0, 1);
             return;
         }
 
@@ -68,7 +69,8 @@ internal sealed unsafe class WorkerPool : IDisposable
             {
                 512 => &Invoke<TJob, V16>,
                 256 => &Invoke<TJob, V8>,
-                _ => &Invoke<TJob, V4>,
+                128 => &Invoke<TJob, V4>,
+                _ => &Invoke<TJob, V1>,
             };
             pending = threads.Length;
             int current = Interlocked.Increment(ref generation);

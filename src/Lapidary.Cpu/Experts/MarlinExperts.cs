@@ -23,7 +23,8 @@ internal sealed class MarlinExperts(WorkerPool pool, Workspace workspace) : IExp
         {
             512 => Load<V16>(spec, weights),
             256 => Load<V8>(spec, weights),
-            _ => Load<V4>(spec, weights),
+            128 => Load<V4>(spec, weights),
+            _ => Load<V1>(spec, weights),
         },
         new AlignedRows(spec.NumExperts, spec.TopK, maxTokens, BlockSize), pool, workspace);
 

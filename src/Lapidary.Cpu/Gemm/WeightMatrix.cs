@@ -27,7 +27,8 @@ internal abstract unsafe class WeightMatrix : IDisposable
     {
         512 => Load<V16>(matrix),
         256 => Load<V8>(matrix),
-        _ => Load<V4>(matrix),
+        128 => Load<V4>(matrix),
+        _ => Load<V1>(matrix),
     };
 
     /// <summary>As <see cref="Load(StoredMatrix)"/>, for codes and hidden states rounded to BF16 or I8 (in groups of 32 columns).</summary>
@@ -35,7 +36,8 @@ internal abstract unsafe class WeightMatrix : IDisposable
     {
         512 => LoadRounded<V16>(matrix, hiddenStates),
         256 => LoadRounded<V8>(matrix, hiddenStates),
-        _ => LoadRounded<V4>(matrix, hiddenStates),
+        128 => LoadRounded<V4>(matrix, hiddenStates),
+        _ => LoadRounded<V1>(matrix, hiddenStates),
     };
 
     /// <summary>With a width of choice, for tests.</summary>

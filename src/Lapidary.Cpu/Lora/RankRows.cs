@@ -16,7 +16,8 @@ internal abstract unsafe class RankRows
     {
         512 => Load<V16>(tensor),
         256 => Load<V8>(tensor),
-        _ => Load<V4>(tensor),
+        128 => Load<V4>(tensor),
+        _ => Load<V1>(tensor),
     };
 
     private static RankRows Load<TLane>(StoredTensor tensor) where TLane : struct, IFloatLane<TLane>
