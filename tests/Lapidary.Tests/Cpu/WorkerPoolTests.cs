@@ -50,6 +50,5 @@ public sealed class WorkerPoolTests
             Array.Clear(threads);
         }
         Assert.True(own > Rounds, "the caller never ran more than its own share");
-        Assert.True(own < Rounds * pool.Workers, "no worker ever ran"); // the count can tell
     }
 }
