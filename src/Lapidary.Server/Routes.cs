@@ -1,7 +1,9 @@
+using Lapidary.Server.Anthropic;
 using Lapidary.Server.Errors;
 using Lapidary.Server.OpenAi;
 using Lapidary.Server.OpenAi.Chat;
 using Lapidary.Server.OpenAi.Completions;
+using Lapidary.Server.OpenAi.Responses;
 using Lapidary.Server.Operations;
 using Lapidary.Server.Tokens;
 
@@ -29,6 +31,10 @@ internal static class Routes
         });
         app.MapPost("/v1/chat/completions", new ChatEndpoint(api).Handle);
         app.MapPost("/v1/completions", new CompletionEndpoint(api).Handle);
+        app.MapPost("/v1/responses", new ResponseEndpoint(api).Handle);
+        MessageEndpoint messages = new(api);
+        app.MapPost("/v1/messages", messages.Handle);
+        app.MapPost("/v1/messages/count_tokens", messages.CountTokens);
         TokenizeEndpoint tokens = new(api);
         app.MapPost("/tokenize", tokens.Tokenize);
         app.MapPost("/detokenize", tokens.Detokenize);

@@ -1,8 +1,10 @@
 using System.Text.Json.Serialization;
+using Lapidary.Server.Anthropic;
 using Lapidary.Server.Errors;
 using Lapidary.Server.OpenAi;
 using Lapidary.Server.OpenAi.Chat;
 using Lapidary.Server.OpenAi.Completions;
+using Lapidary.Server.OpenAi.Responses;
 using Lapidary.Server.Operations;
 using Lapidary.Server.Tokens;
 
@@ -18,6 +20,13 @@ namespace Lapidary.Server;
 [JsonSerializable(typeof(ChatCompletion))]
 [JsonSerializable(typeof(ChatChunk))]
 [JsonSerializable(typeof(TextCompletion))]
+[JsonSerializable(typeof(ResponseBody))]
+[JsonSerializable(typeof(ResponseEvent))]
+[JsonSerializable(typeof(MessageBody))]
+[JsonSerializable(typeof(MessageEvent))]
+[JsonSerializable(typeof(BlockDelta))]
+[JsonSerializable(typeof(MessageDelta))]
+[JsonSerializable(typeof(TokenCount))]
 [JsonSerializable(typeof(TokenList))]
 [JsonSerializable(typeof(DetokenizedText))]
 [JsonSerializable(typeof(int))] // stop_reason

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Lapidary.Server.Operations;
 
 namespace Lapidary.Server.Errors;
 
@@ -12,6 +13,7 @@ internal static class ErrorResponse
         if (error.RetryAfter is { } wait)
             response.Headers.RetryAfter = Math.Max(1, (int)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         if (error.Status == StatusCodes.Status401Unauthorized) response.Headers.WWWAuthenticate = "Bearer";
-        return response.WriteJsonAsync(ErrorBody.Of(error), ServerJson.Default.ErrorBody);
+        bool anthropic = context.Request.Path.StartsWithSegments("/v1/messages", StringComparison.Ordinal);
+        return response.WriteJsonAsync(anthropic ? ErrorBody.ForAnthropic(error, RequestId.Of(context)) : ErrorBody.Of(error), ServerJson.Default.ErrorBody);
     }
 }

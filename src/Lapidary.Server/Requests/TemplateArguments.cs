@@ -11,7 +11,7 @@ namespace Lapidary.Server.Requests;
 internal static class TemplateArguments
 {
     private const string EnableThinking = "enable_thinking";
-    private static readonly string[] Efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+    public static readonly string[] Efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
     private static readonly string[] Reserved =
         ["messages", "tools", "documents", "add_generation_prompt", "continue_final_message", "chat_template", "tokenize", "tokenizer", "conversation", "truncation", "padding", "max_length", "return_tensors", "return_dict"];
 
