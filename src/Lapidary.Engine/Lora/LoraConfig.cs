@@ -89,10 +89,13 @@ public sealed class LoraConfig
     /// <summary>As PEFT matches: the pattern is a whole name, or what comes after a dot of it.</summary>
     private static Regex Expression(JsonConfig c, string key, string pattern)
     {
+        string expression = $@"\A(.*\.)?({pattern.Replace("(?P<", "(?<", StringComparison.Ordinal)})$"; // (?P<name>…) is Python's spelling
         try
         {
-            // (?P<name>…) is Python's spelling.
-            string expression = $@"\A(.*\.)?({pattern.Replace("(?P<", "(?<", StringComparison.Ordinal)})$";
+            return new Regex(expression, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
+        }
+        catch (NotSupportedException) // looks ahead or back
+        {
             return new Regex(expression, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
         }
         catch (ArgumentException exception)
