@@ -19,14 +19,15 @@ internal static class ServeRun
 
         using CpuKernels kernels = new(Range(settings.Get(options.Threads), options.Threads.Name, 1, 1024));
         ProgressBar bar = new("loading", "layer");
-        using LanguageModel model = LanguageModel.Open(folder, kernels, new LanguageModelOptions
+        EngineOptions limits = new();
+        using LanguageModel model = LanguageModel.Open(folder, kernels, limits.Sized(new LanguageModelOptions
         {
             ContextLength = settings.Get(options.MaxModelLen),
             ExpertBackend = settings.Get(options.ExpertBackend),
             Progress = bar.Update,
-        });
+        }));
         bar.Clear();
-        using EngineLoop engine = new(model, new EngineOptions());
+        using EngineLoop engine = new(model, limits);
         ServedModel served = new(model, engine, server.ServedModelNames);
         served.Prepare();
         http.Serve(served);

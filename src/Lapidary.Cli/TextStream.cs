@@ -3,7 +3,7 @@ using System.Globalization;
 using Lapidary.Generation;
 using Lapidary.Models;
 using Lapidary.Sampling;
-using Lapidary.Tokenizers;
+using Lapidary.Scheduling;
 
 namespace Lapidary.Cli;
 
@@ -21,19 +21,17 @@ internal sealed class TextStream(LanguageModel model, TextGenerator generator)
     /// <param name="write">Given each piece of text when it is certain; not called without a tokenizer.</param>
     public void Run(int[] prompt, SamplingParameters parameters, Action<string> write, CancellationToken cancel)
     {
-        IncrementalDetokenizer? detokenizer = model.HasTokenizer ? new(model.Tokenizer, SpecialText.Skip) : null;
-        StopMatcher stops = new(parameters.Stop);
         Stopwatch watch = Stopwatch.StartNew();
-        foreach (int id in generator.Generate(prompt, parameters, cancel))
+        foreach (TokenEvent token in generator.Generate(prompt, parameters, cancel))
         {
             if (ids.Count == 0) FirstToken = watch.Elapsed;
-            ids.Add(id);
-            if (detokenizer is not null) Give(stops.Push(detokenizer.Push(id)), write);
-            if (stops.Matched is not null) break;
+            ids.Add(token.TokenId);
+            if (token.Completion is { } completion) FinishReason = completion.Reason;
+            if (token.Text.Length == 0) continue;
+            Text += token.Text;
+            write(token.Text);
         }
-        if (detokenizer is not null && stops.Matched is null) Give(stops.Push(detokenizer.Flush()) + stops.Flush(), write);
         Total = watch.Elapsed;
-        FinishReason = stops.Matched is not null ? FinishReason.Stop : generator.FinishReason ?? FinishReason.Length;
     }
 
     /// <summary>The timing line.</summary>
@@ -42,12 +40,5 @@ internal sealed class TextStream(LanguageModel model, TextGenerator generator)
         double decode = (Total - FirstToken).TotalSeconds, rate = ids.Count > 1 && decode > 0 ? (ids.Count - 1) / decode : 0;
         return string.Create(CultureInfo.InvariantCulture,
             $"{promptTokens} prompt tokens in {FirstToken.TotalMilliseconds:0} ms, {ids.Count} tokens at {rate:0} tokens/s, seed {generator.Seed}, {FinishReason.ToString().ToLowerInvariant()}{(model.Network.Experts is { } experts ? $"; {experts}" : "")}{(model.Config.Quantization is { } quantization ? $"; {quantization}" : "")}");
-    }
-
-    private void Give(string piece, Action<string> write)
-    {
-        if (piece.Length == 0) return;
-        Text += piece;
-        write(piece);
     }
 }

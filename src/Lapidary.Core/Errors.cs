@@ -48,9 +48,14 @@ public sealed class EngineUnavailableException(string message, Exception? inner 
 /// <summary>A request was not done in its time.</summary>
 public sealed class DeadlineException(string message) : LapidaryException(message);
 
-/// <summary>What the model or its tokenizer did while serving a request cannot be used: logits that are not numbers, a fault
-/// in sampling or decoding.</summary>
+/// <summary>Generation of one text failed: a fault in sampling or decoding, a step that could not be computed, a full cache.</summary>
 public sealed class GenerationException(string message, Exception? inner = null) : LapidaryException(message, inner);
+
+/// <summary>The model computed logits that are not numbers.</summary>
+public sealed class LogitsException(string message) : LapidaryException(message);
+
+/// <summary>Nobody took the tokens of a request out of its buffer.</summary>
+public sealed class SlowReaderException(string message) : LapidaryException(message);
 
 /// <summary>No kernel or expert backend can serve what was asked; the message lists every reason.</summary>
 public sealed class BackendException(string message, Exception? inner = null) : LapidaryException(message, inner);

@@ -17,6 +17,8 @@ public abstract class ForwardingKernels(IKernels inner) : IKernels
     public virtual void Write(IBuffer destination, ReadOnlySpan<float> source) => Inner.Write(destination, source);
     public virtual void Read(IBuffer source, Span<float> destination) => Inner.Read(source, destination);
     public virtual void Read(IBuffer source, Span<int> destination) => Inner.Read(source, destination);
+    public virtual Span<float> HostRow(IBuffer buffer, int row) => Inner.HostRow(buffer, row);
+    public virtual void OnHost(IHostWork work, int items, long operations) => Inner.OnHost(work, items, operations);
     public virtual ILinear LoadLinear(params ReadOnlySpan<StoredMatrix> weights) => Inner.LoadLinear(weights);
     public virtual IEmbedding LoadEmbedding(StoredMatrix weight) => Inner.LoadEmbedding(weight);
     public virtual IBuffer LoadVector(StoredTensor weight, float factor = 1) => Inner.LoadVector(weight, factor);

@@ -35,6 +35,16 @@ public interface IKernels : IDisposable
     /// <inheritdoc cref="Read(IBuffer, Span{float})"/>
     void Read(IBuffer source, Span<int> destination);
 
+    /// <summary>
+    /// A row on the host, to read and to change, until the buffer is next written; a device apart from the host copies it, and
+    /// what is changed need not reach the device.
+    /// </summary>
+    Span<float> HostRow(IBuffer buffer, int row);
+
+    /// <summary>Calls the work for every item from 0 to <paramref name="items"/> - 1 on the host's threads and waits.</summary>
+    /// <param name="operations">Rough number of elements that all items look at.</param>
+    void OnHost(IHostWork work, int items, long operations);
+
     // Weights. What the device keeps of a stored tensor (a reference, a copy, a packed form) is its own affair.
 
     /// <summary>Matrices of equal width stacked by rows: [o1, i], [o2, i] … become one [o1 + o2 …, i].</summary>
@@ -125,6 +135,12 @@ public interface IKernels : IDisposable
 
     /// <summary>output[r] = x[rows[r]].</summary>
     void GatherRows(IBuffer x, IBuffer rows, IBuffer output);
+}
+
+/// <summary>Work on the host that falls into items; several threads run different items at once.</summary>
+public interface IHostWork
+{
+    void Run(int item);
 }
 
 /// <summary>Which cached positions each token of a step attends to.</summary>

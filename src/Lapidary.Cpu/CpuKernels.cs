@@ -73,6 +73,19 @@ public sealed unsafe class CpuKernels : IKernels
             new ReadOnlySpan<int>(buffer.IntRow(row), buffer.Columns).CopyTo(destination[(row * buffer.Columns)..]);
     }
 
+    public Span<float> HostRow(IBuffer buffer, int row)
+    {
+        CpuBuffer source = (CpuBuffer)buffer;
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)row, (uint)source.Rows);
+        return new(source.Row(row), source.Columns);
+    }
+
+    public void OnHost(IHostWork work, int items, long operations)
+    {
+        HostJob job = new(work, items);
+        pool.Run(ref job, operations);
+    }
+
     public ILinear LoadLinear(params ReadOnlySpan<StoredMatrix> weights)
     {
         var parts = new WeightMatrix[weights.Length];

@@ -175,3 +175,13 @@ internal static class Share
         return (from, to);
     }
 }
+
+/// <summary>Items of work that is not a kernel.</summary>
+internal readonly struct HostJob(IHostWork work, int items) : IParallelJob
+{
+    public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+    {
+        (int from, int to) = Share.Of(items, worker, workers);
+        for (int item = from; item < to; item++) work.Run(item);
+    }
+}

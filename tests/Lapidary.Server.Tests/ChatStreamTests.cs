@@ -33,7 +33,15 @@ public sealed class ChatStreamTests(Server server)
             if (choice["logprobs"] is { } logprobs)
                 Assert.Equal(logprobs["content"]!.AsArray().Select(t => t!.ToJsonString()), stream.Choices(index).SelectMany(c => c["logprobs"]?["content"]?.AsArray() ?? []).Select(t => t!.ToJsonString()));
         }
-        Assert.Equal(whole["usage"]!.ToJsonString(), stream.Data.Last()["usage"]!.ToJsonString());
+        Assert.Equal(Usage(whole), Usage(stream.Data.Last()));
+
+        // The second one may find the prompt cached.
+        static string Usage(JsonNode answer)
+        {
+            JsonObject usage = answer["usage"]!.DeepClone().AsObject();
+            Assert.True(usage.Remove("prompt_tokens_details"));
+            return usage.ToJsonString();
+        }
     }
 
     [Theory, MemberData(nameof(Variations))]

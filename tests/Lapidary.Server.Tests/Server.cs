@@ -30,7 +30,7 @@ public sealed class Server : IAsyncLifetime
     {
         http = await LapidaryServer.StartAsync(configure(new ServerOptions { Port = 0, ServedModelNames = [ModelName, "alias"], LogLevel = LogLevel.None }));
         Client = new HttpClient { BaseAddress = http.Address };
-        model = LanguageModel.Open(DefaultModel.Locate(), kernels, new LanguageModelOptions());
+        model = LanguageModel.Open(DefaultModel.Locate(), kernels, new EngineOptions().Sized(new LanguageModelOptions()));
         engine = new EngineLoop(model, new EngineOptions());
         http.Serve(new ServedModel(model, engine, [ModelName, "alias"]));
     }

@@ -1,20 +1,29 @@
 namespace Lapidary.Generation;
 
+/// <summary>Whether the stop text that ends an output is part of it.</summary>
+public enum StopText
+{
+    Exclude,
+    Include,
+}
+
 /// <summary>
 /// Watches a text that comes in pieces for stop texts. Holds back only what may still become one; on a match the text ends
-/// just before it. The result does not depend on how the text is cut into pieces.
+/// just before or after it. The result does not depend on how the text is cut into pieces.
 /// </summary>
 public sealed class StopMatcher
 {
     private readonly string[] stops;
     private readonly int longest;
+    private readonly StopText onMatch;
     private string held = "";
 
     /// <exception cref="RequestException">A stop text is empty.</exception>
-    public StopMatcher(IReadOnlyList<string> stops)
+    public StopMatcher(IReadOnlyList<string> stops, StopText onMatch = StopText.Exclude)
     {
         if (stops.Any(string.IsNullOrEmpty)) throw new RequestException("a stop text is empty; every stop text needs at least one character");
         this.stops = [.. stops];
+        this.onMatch = onMatch;
         longest = this.stops.Select(s => s.Length).DefaultIfEmpty().Max();
     }
 
@@ -38,12 +47,13 @@ public sealed class StopMatcher
         if (Matched is not null)
         {
             held = "";
-            return text[..start];
+            return text[..(onMatch == StopText.Include ? end : start)];
         }
-        int keep = HeldBack(text);
-        held = text[keep..];
-        return text[..keep];
+        return Certain(text);
     }
+
+    /// <summary>Takes a piece in which no stop text may end, though one may begin.</summary>
+    public string Pass(string piece) => stops.Length == 0 ? piece : Certain(held + piece);
 
     /// <summary>What was held back, when no more text comes.</summary>
     public string Flush()
@@ -51,6 +61,13 @@ public sealed class StopMatcher
         string rest = held;
         held = "";
         return rest;
+    }
+
+    private string Certain(string text)
+    {
+        int keep = HeldBack(text);
+        held = text[keep..];
+        return text[..keep];
     }
 
     /// <summary>Where the longest suffix begins that is the start of a stop text.</summary>

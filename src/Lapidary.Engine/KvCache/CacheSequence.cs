@@ -81,14 +81,14 @@ public sealed class CacheSequence : IDisposable
         return needed;
     }
 
-    /// <summary>Whether the block after the computed ones has the same contents in both, so that one can wait for the other's.</summary>
+    /// <summary>Whether the first block that this sequence has to compute is one that the other has yet to complete.</summary>
     /// <param name="tokens">What this sequence will hold.</param>
-    public bool NextBlockIsOf(CacheSequence other, ReadOnlySpan<int> tokens)
+    public bool AwaitsBlockOf(CacheSequence other, ReadOnlySpan<int> tokens)
     {
-        int next = Length / tail.Length;
         HashAll(tokens);
-        // Its last token has to be computed in any case.
-        return (next + 1) * tail.Length < tokens.Length && next < other.hashes.Count && hashes[next] == other.hashes[next];
+        int next = Length / tail.Length, end = (next + 1) * tail.Length;
+        // A block with the last token has to be computed in any case, for the logits.
+        return end < tokens.Length && end > other.Length && next < other.hashes.Count && hashes[next] == other.hashes[next];
     }
 
     /// <summary>Most further tokens for which blocks are free now; gives back what the next query no longer sees.</summary>

@@ -15,6 +15,15 @@ public readonly record struct CacheSize(int SlidingBlocks, int FullBlocks)
         return new(checked(one.SlidingBlocks * sequences), checked(one.FullBlocks * sequences));
     }
 
+    /// <summary>For that many sequences of full length, or for what fits into a quarter of the machine's memory if that is less.</summary>
+    public static CacheSize ForMachine(Gemma4Config config, int contextLength, int maxStepTokens, int sequences)
+    {
+        CacheSize all = ForSequences(config, contextLength, maxStepTokens, sequences);
+        long least = OfText(config, contextLength, maxStepTokens).Bytes(config);
+        long share = Math.Max(least, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4);
+        return all.Bytes(config) <= share ? all : ForMemory(config, contextLength, maxStepTokens, share);
+    }
+
     /// <summary>What fits into that many bytes.</summary>
     /// <exception cref="RequestException">Not even one sequence of full length does.</exception>
     public static CacheSize ForMemory(Gemma4Config config, int contextLength, int maxStepTokens, long bytes)

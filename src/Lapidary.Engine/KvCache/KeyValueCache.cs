@@ -43,7 +43,15 @@ public sealed class KeyValueCache : IDisposable
     public IReadOnlyList<CacheGroup> Groups { get; }
 
     /// <summary>Share of the blocks that sequences hold, of the group that is fuller: 0 to 1.</summary>
-    public double Usage => Groups.Max(g => 1 - (double)g.Pool.Free / g.Pool.Blocks);
+    public double Usage
+    {
+        get
+        {
+            double usage = 0;
+            for (int g = 0; g < Groups.Count; g++) usage = Math.Max(usage, 1 - (double)Groups[g].Pool.Free / Groups[g].Pool.Blocks);
+            return usage;
+        }
+    }
 
     public LayerCache this[int cacheLayer]
         => layers[cacheLayer] ?? throw new ArgumentOutOfRangeException(nameof(cacheLayer));

@@ -28,6 +28,7 @@ public sealed class ForwardBatch : IDisposable
         this.kernels = kernels;
         this.cache = cache;
         MaxTokens = maxTokens;
+        MaxSequences = maxSequences;
         tokenIds = new int[maxTokens];
         positions = new int[maxTokens];
         sequences = new int[maxTokens];
@@ -61,6 +62,7 @@ public sealed class ForwardBatch : IDisposable
     public const int NoAdapter = -1;
 
     public int MaxTokens { get; }
+    public int MaxSequences { get; }
 
     /// <summary>Tokens added so far.</summary>
     public int Tokens { get; private set; }

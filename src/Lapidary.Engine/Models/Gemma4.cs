@@ -11,7 +11,7 @@ namespace Lapidary.Models;
 /// shared keys and values. Written once over <see cref="IKernels"/>; tensor memory is the device's affair.
 /// Shapes: t tokens of the step, h hidden, i intermediate, e experts, k chosen experts, d per-layer input, r logit rows.
 /// </summary>
-public sealed class Gemma4 : IDisposable
+public sealed class Gemma4 : IModel, IDisposable
 {
     private readonly IKernels kernels;
     private readonly Gemma4Weights weights;
@@ -40,10 +40,8 @@ public sealed class Gemma4 : IDisposable
 
     public Gemma4Config Config { get; }
 
-    /// <summary>Most tokens of one step.</summary>
+    public int VocabSize => Config.VocabSize;
     public int MaxStepTokens { get; }
-
-    /// <summary>Most rows of one step that get logits.</summary>
     public int MaxLogitRows { get; }
 
     /// <summary>Which expert backend serves the model and why; null without experts.</summary>
@@ -79,8 +77,7 @@ public sealed class Gemma4 : IDisposable
             ActivationForm.Gated, weights, HasLora: maxLoras > 0)
         : null;
 
-    /// <summary>Computes one step and advances its sequences.</summary>
-    /// <returns>[r, vocab] logits of the rows the batch asked for; valid until the next call.</returns>
+    /// <inheritdoc/>
     public IBuffer Forward(ForwardBatch batch, KeyValueCache cache)
     {
         scratch.SetRows(batch.Tokens, batch.LogitCount);

@@ -21,6 +21,12 @@ public sealed record LanguageModelOptions
     /// <inheritdoc cref="Gemma4Options.MaxLoras"/>
     public int MaxLoras { get; init; }
 
+    /// <summary>Most texts computed at once.</summary>
+    public int MaxSequences { get; init; } = 1;
+
+    /// <summary>Bytes for keys and values; null for as much as all texts of full length can use.</summary>
+    public long? KvCacheMemory { get; init; }
+
     /// <inheritdoc cref="Gemma4Options.ExpertBackend"/>
     public string? ExpertBackend { get; init; }
 
@@ -43,7 +49,7 @@ public sealed class LanguageModel : IDisposable
     private readonly Lazy<Tokenizer> tokenizer;
     private readonly Lazy<ChatTemplate> chatTemplate;
 
-    private LanguageModel(ModelFiles files, Gemma4 network, IKernels kernels, int contextLength)
+    private LanguageModel(ModelFiles files, Gemma4 network, IKernels kernels, int contextLength, CacheSize cacheSize, int maxSequences)
     {
         this.files = files;
         tokenizer = new Lazy<Tokenizer>(files.LoadTokenizer);
@@ -51,8 +57,8 @@ public sealed class LanguageModel : IDisposable
         GenerationConfig = files.GenerationConfig;
         Kernels = kernels;
         Network = network;
-        Cache = new KeyValueCache(kernels, network.Config, contextLength, network.MaxStepTokens);
-        Batch = new ForwardBatch(kernels, Cache, network.MaxStepTokens, maxSequences: 1);
+        Cache = new KeyValueCache(kernels, network.Config, contextLength, cacheSize);
+        Batch = new ForwardBatch(kernels, Cache, network.MaxStepTokens, maxSequences);
     }
 
     public IKernels Kernels { get; }
@@ -92,16 +98,20 @@ public sealed class LanguageModel : IDisposable
             int limit = config.MaxPositionEmbeddings, context = options.ContextLength ?? Math.Min(limit, DefaultContextLength);
             if (context < 1 || context > limit)
                 throw new RequestException($"context length {context} is outside 1 to {limit}, the model's max_position_embeddings");
+            int stepTokens = (int)Math.Min(options.MaxStepTokens, (long)context * options.MaxSequences);
+            CacheSize cacheSize = options.KvCacheMemory is { } bytes
+                ? CacheSize.ForMemory(config, context, stepTokens, bytes)
+                : CacheSize.ForMachine(config, context, stepTokens, options.MaxSequences);
 
             Gemma4 network = Gemma4.Load(files.Weights, config, kernels, new Gemma4Options
             {
                 MaxLoras = options.MaxLoras,
                 ExpertBackend = options.ExpertBackend,
-                MaxStepTokens = Math.Min(options.MaxStepTokens, context),
-                MaxLogitRows = Math.Min(options.MaxLogitRows, context),
+                MaxStepTokens = stepTokens,
+                MaxLogitRows = Math.Min(options.MaxLogitRows, stepTokens),
                 Progress = options.Progress,
             });
-            return new LanguageModel(files, network, kernels, context);
+            return new LanguageModel(files, network, kernels, context, cacheSize, options.MaxSequences);
         }
         catch
         {

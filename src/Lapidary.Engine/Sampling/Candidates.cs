@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Lapidary.Sampling;
 
 /// <summary>The k largest logits of a row, by descending logit and ascending id. Holds its memory from step to step.</summary>
@@ -17,19 +19,48 @@ internal sealed class Candidates
     public ReadOnlySpan<float> Values => values.AsSpan(0, count);
 
     /// <summary>Takes the k largest that are at least <paramref name="floor"/> and above -∞, sorted.</summary>
-    public void Select(ReadOnlySpan<float> logits, int k, float floor)
+    /// <param name="maxima">Largest logit of every block.</param>
+    public void Select(ReadOnlySpan<float> logits, ReadOnlySpan<float> maxima, int k, float floor)
     {
         if (k > ids.Length) (ids, values) = (new int[k], new float[k]);
         count = 0;
+        if (k == 0) return;
         float least = MathF.Max(floor, float.MinValue);
-        int i = 0;
-        for (; i < logits.Length && count < k; i++)
-            if (logits[i] >= least) Push(i, logits[i]);
-        if (count == k && k > 0)
-            // A later equal does not displace an earlier one: ties go to the lower id.
-            for (; i < logits.Length; i++)
-                if (logits[i] > values[0]) ReplaceLeast(i, logits[i]);
+        if (k < maxima.Length)
+        {
+            // The k-th largest maximum: k logits are at least that large, so no smaller one is among the k largest.
+            for (int block = 0; block < maxima.Length; block++) Offer(block, maxima[block], k, least);
+            if (count == k) least = values[0];
+            count = 0;
+        }
+        for (int block = 0; block < maxima.Length; block++)
+        {
+            if (maxima[block] < least) continue;
+            least = MathF.Max(least, Take(Logits.Block(logits, block), block * Logits.BlockSize, k, least));
+        }
         Sort();
+    }
+
+    /// <summary>Offers a block's logits.</summary>
+    /// <returns>The least that a logit of a later block must be: the least candidate once there are k.</returns>
+    private float Take(ReadOnlySpan<float> block, int firstId, int k, float least)
+    {
+        int i = 0;
+        for (; i <= block.Length - 8; i += 8)
+            for (uint mask = Logits.AtLeast(block.Slice(i, 8), least); mask != 0; mask &= mask - 1)
+            {
+                int at = i + BitOperations.TrailingZeroCount(mask);
+                Offer(firstId + at, block[at], k, least);
+            }
+        for (; i < block.Length; i++) Offer(firstId + i, block[i], k, least);
+        return count == k ? values[0] : float.NegativeInfinity;
+    }
+
+    private void Offer(int id, float value, int k, float least)
+    {
+        if (value < least) return;
+        if (count < k) Push(id, value);
+        else if (value > values[0]) ReplaceLeast(id, value); // a later equal does not displace an earlier one: ties go to the lower id
     }
 
     // A heap with the least candidate on top: the smaller logit, and of equals the larger id.

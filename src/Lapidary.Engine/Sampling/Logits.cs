@@ -3,44 +3,96 @@ using System.Runtime.Intrinsics;
 
 namespace Lapidary.Sampling;
 
-/// <summary>Passes over a row of logits.</summary>
+/// <summary>
+/// Passes over a row of logits. The vocabulary is taken in blocks whose largest logit is kept: what comes after the first
+/// pass looks only into blocks that can matter.
+/// </summary>
 internal static class Logits
 {
-    /// <summary>The largest logit, and whether every one is a number.</summary>
-    public static float Max(ReadOnlySpan<float> logits, out bool valid)
+    public const int BlockSize = 128;
+
+    public static int Blocks(int vocabSize) => (vocabSize + BlockSize - 1) / BlockSize;
+
+    public static ReadOnlySpan<float> Block(ReadOnlySpan<float> logits, int block)
+        => logits.Slice(block * BlockSize, Math.Min(BlockSize, logits.Length - block * BlockSize));
+
+    /// <summary>The largest logit of every block.</summary>
+    /// <returns>The largest of all; NaN when any logit is NaN.</returns>
+    public static float Maxima(ReadOnlySpan<float> logits, Span<float> maxima)
     {
-        ReadOnlySpan<Vector256<float>> vectors = MemoryMarshal.Cast<float, Vector256<float>>(logits);
-        Vector256<float> max = Vector256.Create(float.NegativeInfinity), numbers = Vector256<float>.AllBitsSet;
-        foreach (Vector256<float> v in vectors)
-        {
-            max = Vector256.ConditionalSelect(Vector256.GreaterThan(v, max), v, max);
-            numbers &= Vector256.Equals(v, v);
-        }
-        valid = Vector256.EqualsAll(numbers.AsInt32(), Vector256<int>.AllBitsSet);
+        Vector256<float> numbers = Vector256<float>.AllBitsSet;
         float result = float.NegativeInfinity;
-        for (int i = 0; i < Vector256<float>.Count; i++) result = MathF.Max(result, max[i]);
-        for (int i = vectors.Length * Vector256<float>.Count; i < logits.Length; i++)
+        int whole = logits.Length / BlockSize;
+        for (int block = 0; block < whole; block++)
         {
-            valid &= !float.IsNaN(logits[i]);
-            if (logits[i] > result) result = logits[i];
+            ReadOnlySpan<Vector256<float>> v = MemoryMarshal.Cast<float, Vector256<float>>(logits.Slice(block * BlockSize, BlockSize));
+            // Four chains, so that the loop waits for memory and not for the last comparison.
+            Vector256<float> a = v[0], b = v[1], c = v[2], d = v[3];
+            numbers &= Vector256.Equals(a, a) & Vector256.Equals(b, b) & Vector256.Equals(c, c) & Vector256.Equals(d, d);
+            for (int i = 4; i < v.Length; i += 4)
+            {
+                numbers &= Vector256.Equals(v[i], v[i]) & Vector256.Equals(v[i + 1], v[i + 1]) & Vector256.Equals(v[i + 2], v[i + 2]) & Vector256.Equals(v[i + 3], v[i + 3]);
+                a = Vector256.MaxNative(a, v[i]);
+                b = Vector256.MaxNative(b, v[i + 1]);
+                c = Vector256.MaxNative(c, v[i + 2]);
+                d = Vector256.MaxNative(d, v[i + 3]);
+            }
+            a = Vector256.MaxNative(Vector256.MaxNative(a, b), Vector256.MaxNative(c, d));
+            Vector128<float> half = Vector128.MaxNative(a.GetLower(), a.GetUpper());
+            float max = MathF.Max(MathF.Max(half[0], half[1]), MathF.Max(half[2], half[3]));
+            maxima[block] = max;
+            if (max > result) result = max;
         }
-        return result;
+        if (!Vector256.EqualsAll(numbers.AsInt32(), Vector256<int>.AllBitsSet)) return float.NaN;
+        if (whole * BlockSize == logits.Length) return result;
+        float last = float.NegativeInfinity;
+        foreach (float logit in logits[(whole * BlockSize)..]) last = MathF.Max(last, logit); // NaN stays
+        maxima[whole] = last;
+        return MathF.Max(result, last);
     }
 
-    /// <summary>Σ e^((logit - max) · scale), in float64 over blocks.</summary>
-    public static double ExpSum(ReadOnlySpan<float> logits, float max, float scale)
+    /// <summary>Σ e^((logit - max) · scale) of every block.</summary>
+    /// <returns>The sum of all, in float64.</returns>
+    public static double Weights(ReadOnlySpan<float> logits, ReadOnlySpan<float> maxima, float max, float scale, Span<double> weights)
+    {
+        // Blocks whose every weight is below e^-32 of the largest: all of 262,144 such tokens are 3e-9 of the whole.
+        float negligible = max - 32 / scale;
+        double total = 0;
+        for (int block = 0; block < weights.Length; block++)
+        {
+            weights[block] = maxima[block] < negligible ? 0 : Weight(Block(logits, block), max, scale);
+            total += weights[block];
+        }
+        return total;
+    }
+
+    /// <summary>e^((logit - max) · scale)</summary>
+    public static double Weight(float logit, float max, float scale) => V1.Exp(new V1((logit - max) * scale)).Value;
+
+    /// <summary>How many logits are larger.</summary>
+    public static int CountAbove(ReadOnlySpan<float> logits, float value)
     {
         ReadOnlySpan<Vector256<float>> vectors = MemoryMarshal.Cast<float, Vector256<float>>(logits);
-        Vector256<double> low = default, high = default;
-        Vector256<float> maxima = Vector256.Create(max), scales = Vector256.Create(scale);
-        foreach (Vector256<float> v in vectors)
-        {
-            Vector256<float> e = V8.Exp(new V8((v - maxima) * scales)).Value;
-            low += Vector256.WidenLower(e);
-            high += Vector256.WidenUpper(e);
-        }
-        double sum = Vector256.Sum(low) + Vector256.Sum(high);
-        for (int i = vectors.Length * Vector256<float>.Count; i < logits.Length; i++) sum += V1.Exp(new V1((logits[i] - max) * scale)).Value;
+        Vector256<int> counts = default;
+        Vector256<float> values = Vector256.Create(value);
+        foreach (Vector256<float> v in vectors) counts -= Vector256.GreaterThan(v, values).AsInt32();
+        int count = Vector256.Sum(counts);
+        for (int i = vectors.Length * Vector256<float>.Count; i < logits.Length; i++)
+            if (logits[i] > value) count++;
+        return count;
+    }
+
+    private static double Weight(ReadOnlySpan<float> block, float max, float scale)
+    {
+        ReadOnlySpan<Vector256<float>> vectors = MemoryMarshal.Cast<float, Vector256<float>>(block);
+        Vector256<float> maxima = Vector256.Create(max), scales = Vector256.Create(scale), sums = default;
+        foreach (Vector256<float> v in vectors) sums += V8.Exp(new V8((v - maxima) * scales)).Value;
+        double sum = Vector256.Sum(Vector256.WidenLower(sums)) + Vector256.Sum(Vector256.WidenUpper(sums));
+        for (int i = vectors.Length * Vector256<float>.Count; i < block.Length; i++) sum += Weight(block[i], max, scale);
         return sum;
     }
+
+    /// <summary>Bit i is set when element i of the 8 is at least <paramref name="least"/>.</summary>
+    public static uint AtLeast(ReadOnlySpan<float> eight, float least)
+        => Vector256.GreaterThanOrEqual(Vector256.Create(eight), Vector256.Create(least)).ExtractMostSignificantBits();
 }

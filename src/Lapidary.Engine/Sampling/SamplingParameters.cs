@@ -8,9 +8,10 @@ public sealed record SamplingParameters
     /// <summary>Below this a temperature means greedy.</summary>
     private const double GreedyBelow = 1e-5;
 
+    private const double LowestTemperature = 0.01;
     private const int MaxN = 128;
 
-    /// <summary>0 to 2; 0 always takes the most likely token.</summary>
+    /// <summary>0 to 2; 0 always takes the most likely token, and what lies between 0 and 0.01 counts as 0.01.</summary>
     public double Temperature { get; init; } = 1;
 
     /// <summary>Only the k most likely tokens; 0 or -1 for all.</summary>
@@ -31,10 +32,10 @@ public sealed record SamplingParameters
     /// <summary>Subtracted for every occurrence in the output, -2 to 2.</summary>
     public double FrequencyPenalty { get; init; }
 
-    /// <summary>Added to the logits of single tokens, -100 to 100.</summary>
+    /// <summary>Added to the logits of single tokens; what is outside -100 to 100 counts as that.</summary>
     public IReadOnlyDictionary<int, double> LogitBias { get; init; } = new Dictionary<int, double>();
 
-    /// <summary>Fixes the random numbers; null for others every time.</summary>
+    /// <summary>Fixes the random numbers; null or -1 for others every time. Choice i of n has seed + i.</summary>
     public long? Seed { get; init; }
 
     /// <summary>Most tokens of output; null for as many as the context holds.</summary>
@@ -75,6 +76,8 @@ public sealed record SamplingParameters
 
     public bool IsGreedy => Temperature < GreedyBelow;
 
+    internal double EffectiveTemperature => Math.Max(Temperature, LowestTemperature);
+
     /// <summary>Returns itself when every value is within its range.</summary>
     /// <param name="vocabSize">Ids have to be below it.</param>
     /// <exception cref="RequestException">Names the parameter, its value and its range.</exception>
@@ -100,7 +103,7 @@ public sealed record SamplingParameters
         RequireIds(nameof(AllowedTokenIds), AllowedTokenIds ?? [], vocabSize);
         if (AllowedTokenIds is { Count: 0 }) throw Error(nameof(AllowedTokenIds), "is empty, so that no token could be chosen");
         foreach ((int id, double bias) in LogitBias)
-            if (!(bias is >= -100 and <= 100)) throw Error(nameof(LogitBias), $"of token {id} is {Text(bias)}, expected -100 to 100");
+            if (!double.IsFinite(bias)) throw Error(nameof(LogitBias), $"of token {id} is {Text(bias)}, expected a number");
         return this;
     }
 

@@ -1,5 +1,5 @@
-using System.Threading.Channels;
-using Lapidary.Generation;
+using System.Collections.Concurrent;
+using Lapidary.KvCache;
 using Lapidary.Models;
 using Lapidary.Tokenizers;
 
@@ -11,28 +11,48 @@ namespace Lapidary.Scheduling;
 /// </summary>
 public sealed class EngineLoop : IDisposable
 {
-    private readonly LanguageModel model;
     private readonly EngineOptions options;
-    private readonly TimeProvider time;
-    private readonly Channel<(RequestHandle Handle, long Submitted)> submissions = Channel.CreateUnbounded<(RequestHandle, long)>();
+    private readonly EngineCounters counters = new();
+    private readonly EngineCore core;
+    private readonly SequenceFactory sequences;
+    private readonly ConcurrentQueue<Sequence> submissions = new();
+    private readonly AutoResetEvent wake = new(false);
+    private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock submitting = new();
     private readonly Thread thread;
-    private readonly TaskCompletionSource drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private volatile EngineStatistics statistics = new();
-    private volatile bool stopping;
-    private int waiting;
+    private volatile EngineHealth health;
+    private volatile Exception? failure;
 
-    /// <param name="model">Owned by the engine's thread from now on; still disposed by the caller, after the engine.</param>
+    /// <param name="model">Opened with <see cref="EngineOptions.Sized"/>. Owned by the engine's thread from now on; still
+    /// disposed by the caller, after the engine.</param>
+    /// <exception cref="RequestException">The limits contradict each other or what the model was opened for.</exception>
     public EngineLoop(LanguageModel model, EngineOptions options, TimeProvider? time = null)
+        : this(model.Kernels, model.Network, model.Cache, model.Batch, model.HasTokenizer ? model.Tokenizer : null, model.EosTokenIds, options, time)
     {
-        this.model = model;
+    }
+
+    internal EngineLoop(
+        IKernels kernels, IModel model, KeyValueCache cache, ForwardBatch batch, Tokenizer? tokenizer, IReadOnlyList<int> eosTokenIds,
+        EngineOptions options, TimeProvider? time)
+    {
+        options.Check();
+        if (batch.MaxSequences < options.MaxNumSeqs || model.MaxLogitRows < options.MaxNumSeqs)
+            throw new RequestException($"the model was opened for {Math.Min(batch.MaxSequences, model.MaxLogitRows)} texts at once, and max_num_seqs is {options.MaxNumSeqs}");
         this.options = options;
-        this.time = time ?? TimeProvider.System;
+        sequences = new SequenceFactory(cache, model.VocabSize, tokenizer, eosTokenIds, time ?? TimeProvider.System);
+        StepLimits limits = new(options.MaxNumSeqs, Math.Min(options.MaxNumBatchedTokens, batch.MaxTokens), model.MaxLogitRows);
+        core = new EngineCore(kernels, model, cache, batch, limits, options.PrefixCaching, counters);
         thread = new Thread(Run) { IsBackground = true, Name = "lapidary-engine" };
         thread.Start();
     }
 
     /// <summary>Gauges and counters; may be read from any thread.</summary>
-    public EngineStatistics Statistics => statistics with { Waiting = Volatile.Read(ref waiting) };
+    public EngineStatistics Statistics => counters.Snapshot(health);
+
+    public EngineHealth Health => health;
+
+    /// <summary>The defect that stopped the engine, or null.</summary>
+    public Exception? Failure => failure;
 
     /// <summary>Accepts a request or says why not. Tokens appear in the handle's events.</summary>
     /// <exception cref="ParameterException">A sampling parameter is out of range.</exception>
@@ -42,82 +62,81 @@ public sealed class EngineLoop : IDisposable
     /// <exception cref="EngineUnavailableException">The engine drains or has stopped.</exception>
     public RequestHandle Submit(InferenceRequest request)
     {
-        request.Sampling.Checked(model.Config.VocabSize);
-        TextGenerator.CheckPrompt(model, request.PromptIds.AsSpan());
-        if (statistics.Health != EngineHealth.Ready) throw new EngineUnavailableException("the engine is stopping and takes no more requests");
-        if (Volatile.Read(ref waiting) >= options.MaxWaiting)
-            throw new QueueFullException(options.MaxWaiting, $"{options.MaxWaiting} requests wait already, the most that may; try again later");
+        sequences.Check(request);
         RequestHandle handle = new(request, options.MaxUnreadEvents);
-        Interlocked.Increment(ref waiting);
-        if (!submissions.Writer.TryWrite((handle, time.GetTimestamp())))
-            throw new EngineUnavailableException("the engine is stopping and takes no more requests");
+        Accept(request.Sampling.N);
+        try
+        {
+            Enqueue([.. sequences.Make(handle)]);
+        }
+        catch
+        {
+            Interlocked.Add(ref counters.Accepted, -request.Sampling.N);
+            throw;
+        }
+        wake.Set();
         return handle;
     }
 
     /// <summary>Takes no more requests; the task ends when all accepted ones have.</summary>
     public Task DrainAsync()
     {
-        if (statistics.Health == EngineHealth.Ready) statistics = statistics with { Health = EngineHealth.Draining };
-        submissions.Writer.TryComplete();
-        return drained.Task;
+        Refuse(EngineHealth.Draining);
+        return ended.Task;
     }
 
     /// <summary>Aborts what runs and waits, and ends the thread.</summary>
     public void Dispose()
     {
-        stopping = true;
-        submissions.Writer.TryComplete();
+        Refuse(EngineHealth.Stopped);
         thread.Join();
+        wake.Dispose();
+    }
+
+    private void Accept(int choices)
+    {
+        int most = options.MaxNumSeqs + options.MaxWaiting;
+        if (Interlocked.Add(ref counters.Accepted, choices) <= most) return;
+        int waiting = Interlocked.Add(ref counters.Accepted, -choices) - counters.Running;
+        Interlocked.Increment(ref counters.Rejections);
+        throw new QueueFullException(waiting, $"{waiting} requests wait already and this one brings {choices}; at most {options.MaxWaiting} may wait. Try again later");
+    }
+
+    private void Enqueue(Sequence[] choices)
+    {
+        lock (submitting)
+        {
+            if (health != EngineHealth.Ready) throw new EngineUnavailableException("the engine is stopping and takes no more requests", failure);
+            foreach (Sequence choice in choices) submissions.Enqueue(choice);
+        }
+    }
+
+    private void Refuse(EngineHealth next)
+    {
+        lock (submitting)
+            if (health < next) health = next;
+        wake.Set();
     }
 
     private void Run()
     {
-        while (submissions.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
-        {
-            if (!submissions.Reader.TryRead(out (RequestHandle Handle, long Submitted) next)) continue;
-            Interlocked.Decrement(ref waiting);
-            for (int choice = 0; choice < next.Handle.Request.Sampling.N; choice++) Serve(next.Handle, choice, next.Submitted);
-            next.Handle.Writer.TryComplete();
-        }
-        statistics = statistics with { Health = EngineHealth.Stopped };
-        drained.TrySetResult();
-    }
-
-    private void Serve(RequestHandle handle, int choice, long submitted)
-    {
-        InferenceRequest request = handle.Request;
-        TextGenerator generator = new(model);
-        StopMatcher stops = new(request.Sampling.Stop);
-        IncrementalDetokenizer? detokenizer = model.HasTokenizer ? new(model.Tokenizer, SpecialText.Skip) : null;
-        int made = 0;
-        TimeSpan queued = time.GetElapsedTime(submitted);
         try
         {
-            foreach (int id in generator.Generate([.. request.PromptIds], request.Sampling with { Seed = request.Sampling.Seed + choice }))
+            while (health != EngineHealth.Stopped)
             {
-                made++;
-                string text = detokenizer is null ? "" : stops.Push(detokenizer.Push(id));
-                if (handle.IsCancelled || stopping)
-                {
-                    handle.Writer.TryWrite(new TokenEvent(choice, id, text, null, End(FinishReason.Abort, null, null)));
-                    return;
-                }
-                FinishReason? reason = stops.Matched is not null ? FinishReason.Stop : generator.FinishReason;
-                if (reason is not null && stops.Matched is null && detokenizer is not null) text += stops.Push(detokenizer.Flush()) + stops.Flush();
-                Completion? completion = reason is { } why
-                    ? End(why, null, why == FinishReason.Stop && stops.Matched is null ? id : null)
-                    : null;
-                handle.Writer.TryWrite(new TokenEvent(choice, id, text, null, completion));
-                if (completion is not null) return;
+                while (submissions.TryDequeue(out Sequence? sequence)) core.Add(sequence);
+                if (core.Step()) continue;
+                if (health == EngineHealth.Draining && submissions.IsEmpty) break;
+                wake.WaitOne();
             }
         }
-        catch (LapidaryException exception)
+        catch (Exception defect) // a thread must not die silently: everybody is told
         {
-            handle.Writer.TryWrite(new TokenEvent(choice, TokenEvent.NoToken, "", null, End(FinishReason.Error, exception, null)));
+            failure = defect;
         }
-
-        Completion End(FinishReason reason, LapidaryException? error, int? token) => new(
-            reason, stops.Matched, token, new Usage(request.PromptIds.Length, made, 0),
-            new RequestTimings(queued, TimeSpan.Zero, time.GetElapsedTime(submitted) - queued), error);
+        Refuse(EngineHealth.Stopped);
+        while (submissions.TryDequeue(out Sequence? sequence)) core.Add(sequence);
+        core.EndAll(failure is { } cause ? new GenerationException($"the engine failed: {cause.Message}", cause) : null);
+        ended.SetResult();
     }
 }

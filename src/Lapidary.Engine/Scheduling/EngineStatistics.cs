@@ -7,6 +7,7 @@ public enum EngineHealth
 
     /// <summary>Finishes what it has, takes nothing new.</summary>
     Draining,
+    /// <summary>Ends; by request or because of a defect.</summary>
     Stopped,
 }
 

@@ -6,15 +6,24 @@ namespace Lapidary.Scheduling;
 public sealed class RequestHandle
 {
     private readonly Channel<TokenEvent> events;
+    private readonly int maxUnreadEvents;
     private volatile bool cancelled;
+
+    private int choicesLeft;
 
     internal RequestHandle(InferenceRequest request, int maxUnreadEvents)
     {
         Request = request;
+        Seed = request.Sampling.Seed is { } seed and not -1 ? seed : Random.Shared.NextInt64();
+        this.maxUnreadEvents = maxUnreadEvents;
+        choicesLeft = request.Sampling.N;
         events = Channel.CreateBounded<TokenEvent>(new BoundedChannelOptions(maxUnreadEvents) { SingleReader = true, SingleWriter = true });
     }
 
     public InferenceRequest Request { get; }
+
+    /// <summary>The seed of choice 0, given or drawn, so that a run can be repeated.</summary>
+    public long Seed { get; }
 
     /// <summary>
     /// The tokens of all choices in the order in which they come; completes after the last event of the last choice. Ends
@@ -23,7 +32,7 @@ public sealed class RequestHandle
     public ChannelReader<TokenEvent> Events => events.Reader;
 
     /// <summary>
-    /// One entry for each token of the prompt, the first null; null when not asked for. Set before the first event.
+    /// One entry for each token of the prompt, the first null; null when not asked for. Set before the first event of choice 0.
     /// </summary>
     public IReadOnlyList<TokenLogprobs?>? PromptLogprobs { get; internal set; }
 
@@ -32,5 +41,21 @@ public sealed class RequestHandle
 
     internal bool IsCancelled => cancelled;
 
-    internal ChannelWriter<TokenEvent> Writer => events.Writer;
+    /// <summary>Gives out an event.</summary>
+    /// <returns>False when the buffer is full.</returns>
+    internal bool TryWrite(in TokenEvent tokenEvent) => events.Writer.TryWrite(tokenEvent);
+
+    /// <summary>A choice has ended; after the last one the events are complete.</summary>
+    internal void CompleteChoice()
+    {
+        if (Interlocked.Decrement(ref choicesLeft) == 0) events.Writer.TryComplete();
+    }
+
+    /// <summary>Nobody reads: ends the events with an error.</summary>
+    internal void Overflow()
+    {
+        Cancel();
+        events.Writer.TryComplete(new SlowReaderException(
+            $"{maxUnreadEvents} events of request {Request.Id} were not read, the most that are kept; it has been cancelled"));
+    }
 }

@@ -16,6 +16,13 @@ public sealed class IncrementalDetokenizer(Tokenizer tokenizer, SpecialText spec
     {
         if (!tokenizer.Contains(id)) tokenizer.IdToToken(id); // throws
         if (special == SpecialText.Skip && tokenizer.IsSpecial(id)) return "";
+        if (window.Count == context && tokenizer.FixedText(id) is { } whole)
+        {
+            window.Clear();
+            window.Add(id);
+            context = 1;
+            return given = whole;
+        }
         window.Add(id);
         if (tokenizer.MayBePartial(id)) return "";
         string text = Text(0);

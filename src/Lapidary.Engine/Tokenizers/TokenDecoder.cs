@@ -7,6 +7,9 @@ internal abstract class TokenDecoder
 {
     public abstract void Decode(List<string> tokens);
 
+    /// <summary>Whether the text of a whole character does not depend on the tokens around it.</summary>
+    public virtual bool IsLocal => true;
+
     /// <summary>The bytes of one token, which need not be whole characters.</summary>
     public virtual byte[] DecodeBytes(string token)
     {
@@ -23,6 +26,8 @@ internal abstract class TokenDecoder
         {
             foreach (TokenDecoder step in steps) step.Decode(tokens);
         }
+
+        public override bool IsLocal => steps.All(step => step.IsLocal);
     }
 
     public sealed class Replace(string pattern, string content) : TokenDecoder
@@ -87,6 +92,8 @@ internal abstract class TokenDecoder
 
     public sealed class Strip(char content, int start, int stop) : TokenDecoder
     {
+        public override bool IsLocal => false; // after a Fuse it sees the whole text
+
         public override void Decode(List<string> tokens)
         {
             for (int i = 0; i < tokens.Count; i++)
@@ -114,6 +121,8 @@ internal abstract class TokenDecoder
 
     public sealed class Metaspace(char replacement, PreTokenizer.PrependScheme scheme) : TokenDecoder
     {
+        public override bool IsLocal => scheme == PreTokenizer.PrependScheme.Never;
+
         public override void Decode(List<string> tokens)
         {
             for (int i = 0; i < tokens.Count; i++)

@@ -27,6 +27,10 @@ public sealed class Tokenizer
     private readonly AddedTokens verbatim, normalized;
     private readonly Dictionary<int, AddedToken> addedById;
 
+    // By id: the text of a token whose text is the same wherever it stands, made when first asked for; Varies for others.
+    private readonly string?[] fixedTexts;
+    private static readonly string Varies = new('?', 1);
+
     internal Tokenizer(TokenizerParts parts)
     {
         this.parts = parts;
@@ -35,6 +39,7 @@ public sealed class Tokenizer
         verbatim = new AddedTokens(parts.Added.Where(t => !t.Normalized), t => t.Content);
         normalized = new AddedTokens(parts.Added.Where(t => t.Normalized), t => Normalize(t.Content));
         VocabSize = Math.Max(parts.Model.Vocabulary.Size, parts.Added.Select(t => t.Id + 1).DefaultIfEmpty().Max());
+        fixedTexts = new string?[VocabSize];
     }
 
     /// <summary>One more than the largest id.</summary>
@@ -110,6 +115,20 @@ public sealed class Tokenizer
 
     /// <summary>Whether the token may be part of a character only.</summary>
     internal bool MayBePartial(int id) => parts.Model.IsByte(id, out _);
+
+    /// <summary>The text of a token that stands after whole characters, when it depends on nothing else; otherwise null.</summary>
+    internal string? FixedText(int id)
+    {
+        string text = fixedTexts[id] ??= FindFixedText(id) ?? Varies;
+        return ReferenceEquals(text, Varies) ? null : text;
+    }
+
+    private string? FindFixedText(int id)
+    {
+        if (parts.Decoder is not { IsLocal: true } || MayBePartial(id)) return null;
+        string text = Decode([id]);
+        return text.Contains('\uFFFD') ? null : text; // perhaps a part of a character
+    }
 
     private void EncodeStretch(string text, List<int> ids)
     {

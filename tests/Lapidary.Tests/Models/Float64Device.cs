@@ -43,6 +43,17 @@ internal sealed class Float64Device : IKernels
         for (int i = 0; i < destination.Length; i++) destination[i] = (int)s[i / s.Columns, i % s.Columns];
     }
 
+    public Span<float> HostRow(IBuffer buffer, int row)
+    {
+        Handle b = (Handle)buffer;
+        return Enumerable.Range(0, b.Columns).Select(i => (float)b[row, i]).ToArray(); // a copy: this device is apart from the host
+    }
+
+    public void OnHost(IHostWork work, int items, long operations)
+    {
+        for (int item = 0; item < items; item++) work.Run(item);
+    }
+
     public ILinear LoadLinear(params ReadOnlySpan<StoredMatrix> weights)
     {
         List<double[]> rows = [];

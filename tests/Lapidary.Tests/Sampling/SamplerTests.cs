@@ -12,7 +12,7 @@ public sealed class SamplerTests
         => Gen.Int[-3, 3].Array[Vocab].Sample(values =>
         {
             float[] logits = [.. values.Select(v => (float)v)];
-            Assert.Equal(Array.IndexOf(values, values.Max()), Sampler(new() { Temperature = 0 }).Sample(logits));
+            Assert.Equal(Array.IndexOf(values, values.Max()), Sampler(new() { Temperature = 0 }).Sample(logits, []).Token);
         });
 
     private static readonly Gen<SamplingParameters> AnyParameters =
@@ -71,20 +71,20 @@ public sealed class SamplerTests
     public void Penalties_follow_their_formulas()
     {
         SamplingParameters parameters = new() { Temperature = 0, RepetitionPenalty = 2, PresencePenalty = 0.5, FrequencyPenalty = 0.25 };
-        Sampler sampler = new(parameters, 4, prompt: [0, 1], endIds: []);
+        Sampler sampler = new(parameters, 4, seed: 1, prompt: [0, 1], endIds: [], badWords: []);
         float[] logits = [4, -1, 3.9f, 0];
-        Assert.Equal(2, sampler.Sample(logits)); // 0 became 2, -1 became -2
+        Assert.Equal(2, sampler.Sample(logits, []).Token); // 0 became 2, -1 became -2
         Assert.Equal([2, -2, 3.9f, 0], logits);
         logits = [4, -1, 3.9f, 0];
-        sampler.Sample(logits); // token 2: halved, less 0.5 + 0.25
+        sampler.Sample(logits, [2]); // token 2: halved, less 0.5 + 0.25
         Assert.Equal(3.9f / 2 - 0.75f, logits[2], 1e-6f);
     }
 
     [Fact]
     public void End_tokens_wait_for_min_tokens_and_bias_counts()
     {
-        Sampler sampler = new(new() { Temperature = 0, MinTokens = 2, LogitBias = new Dictionary<int, double> { [3] = 5 } }, 4, [], endIds: [3]);
-        Assert.Equal([1, 1, 3], Enumerable.Range(0, 3).Select(_ => sampler.Sample([0, 2, 1, 0])));
+        Sampler sampler = new(new() { Temperature = 0, MinTokens = 2, LogitBias = new Dictionary<int, double> { [3] = 5 } }, 4, seed: 1, [], endIds: [3], []);
+        Assert.Equal([1, 1, 3], Enumerable.Range(0, 3).Select(made => sampler.Sample([0, 2, 1, 0], new int[made]).Token));
     }
 
     [Fact]
@@ -94,9 +94,9 @@ public sealed class SamplerTests
         {
             float[] logits = new float[Vocab];
             logits[at] = float.NaN;
-            Assert.Contains("not numbers", Assert.Throws<RequestException>(() => Sampler(new()).Sample(logits)).Message, StringComparison.Ordinal);
+            Assert.Contains("not numbers", Assert.Throws<LogitsException>(() => Sampler(new()).Sample(logits, [])).Message, StringComparison.Ordinal);
         }
-        Assert.Contains("no token is left", Assert.Throws<RequestException>(() => Sampler(new()).Sample([.. Enumerable.Repeat(float.NegativeInfinity, Vocab)])).Message, StringComparison.Ordinal);
+        Assert.Contains("no token is left", Assert.Throws<GenerationException>(() => Sampler(new()).Sample([.. Enumerable.Repeat(float.NegativeInfinity, Vocab)], [])).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -106,9 +106,9 @@ public sealed class SamplerTests
         {
             Sampler sampler = Sampler(parameters);
             float[] logits = [.. Enumerable.Range(0, Vocab).Select(i => i % 7f)];
-            sampler.Sample(logits);
+            sampler.Sample(logits, []);
             long before = GC.GetAllocatedBytesForCurrentThread();
-            for (int i = 0; i < 100; i++) sampler.Sample(logits);
+            for (int i = 0; i < 100; i++) sampler.Sample(logits, [1, 2, 3]);
             Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
         }
     }
@@ -118,19 +118,21 @@ public sealed class SamplerTests
         { new() { Temperature = -1 }, "temperature is -1, expected 0 to 2" }, { new() { Temperature = double.NaN }, "temperature is NaN" }, { new() { TopK = -2 }, "top_k is -2" },
         { new() { TopP = 0 }, "top_p is 0, expected above 0 to 1" }, { new() { TopP = 1.1 }, "top_p is 1.1" }, { new() { MinP = 2 }, "min_p is 2" }, { new() { RepetitionPenalty = 0 }, "repetition_penalty is 0" },
         { new() { PresencePenalty = 3 }, "presence_penalty is 3" }, { new() { FrequencyPenalty = -3 }, "frequency_penalty is -3" }, { new() { MaxTokens = 0 }, "max_tokens is 0" }, { new() { MaxTokens = 1, MinTokens = 2 }, "min_tokens is 2" },
-        { new() { Stop = [""] }, "stop holds an empty text" }, { new() { StopTokenIds = [Vocab] }, "stop_token_ids holds token id 60, which is outside the vocabulary" }, { new() { LogitBias = new Dictionary<int, double> { [1] = 200 } }, "logit_bias of token 1 is 200" },
+        { new() { Stop = [""] }, "stop holds an empty text" }, { new() { StopTokenIds = [Vocab] }, "stop_token_ids holds token id 60, which is outside the vocabulary" }, { new() { LogitBias = new Dictionary<int, double> { [1] = double.NaN } }, "logit_bias of token 1 is NaN" },
     };
 
     [Theory, MemberData(nameof(OutOfRange))]
     public void A_value_out_of_range_is_named(SamplingParameters parameters, string expected)
         => Assert.StartsWith(expected, Assert.Throws<ParameterException>(() => parameters.Checked(Vocab)).Message, StringComparison.Ordinal);
 
-    private static Sampler Sampler(SamplingParameters parameters) => new(parameters, Vocab, [], []);
+    private static Sampler Sampler(SamplingParameters parameters) => Sampler(parameters, Vocab);
+
+    private static Sampler Sampler(SamplingParameters parameters, int vocabSize) => new(parameters, vocabSize, parameters.Seed ?? 1, [], [], []);
 
     private static int[] Draw(float[] logits, SamplingParameters parameters, int count)
     {
-        Sampler sampler = new(parameters, logits.Length, [], []);
-        return [.. Enumerable.Range(0, count).Select(_ => sampler.Sample([.. logits]))];
+        Sampler sampler = Sampler(parameters, logits.Length);
+        return [.. Enumerable.Range(0, count).Select(made => sampler.Sample([.. logits], new int[made]).Token)];
     }
 
     /// <summary>Full sort and float64, written from the definitions; returns what is kept, renormalised.</summary>

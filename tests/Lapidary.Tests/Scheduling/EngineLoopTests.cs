@@ -12,7 +12,7 @@ public sealed class EngineLoopTests
     public async Task Greedy_tokens_are_those_of_HuggingFace()
     {
         using CpuKernels kernels = new();
-        using LanguageModel model = LanguageModel.Open(Goldens.TinyModel, kernels, new LanguageModelOptions());
+        using LanguageModel model = LanguageModel.Open(Goldens.TinyModel, kernels, new EngineOptions().Sized(new LanguageModelOptions()));
         using EngineLoop engine = new(model, new EngineOptions());
         using ICheckpoint golden = Checkpoint.Open(Path.Combine(Goldens.TinyModel, "golden.safetensors"));
         string[] prompts = [.. golden.Names.Where(n => n.EndsWith(".prompt_ids", StringComparison.Ordinal)).Select(n => n[..^".prompt_ids".Length])];

@@ -1,0 +1,19 @@
+using Lapidary.KvCache;
+
+namespace Lapidary.Models;
+
+/// <summary>A network that continues token sequences.</summary>
+public interface IModel
+{
+    int VocabSize { get; }
+
+    /// <summary>Most tokens of one step.</summary>
+    int MaxStepTokens { get; }
+
+    /// <summary>Most rows of one step that get logits.</summary>
+    int MaxLogitRows { get; }
+
+    /// <summary>Computes one step and advances its sequences. A sequence's logits depend on its tokens and adapter only.</summary>
+    /// <returns>[r, vocab] logits of the rows the batch asked for; valid until the next call.</returns>
+    IBuffer Forward(ForwardBatch batch, KeyValueCache cache);
+}

@@ -1,0 +1,140 @@
+using Lapidary.Generation;
+using Lapidary.KvCache;
+using Lapidary.Models;
+
+namespace Lapidary.Scheduling;
+
+/// <summary>
+/// Scheduler, cache and model, step by step, on the thread that calls. What fails in one sequence ends that one; when a
+/// whole step fails, its sequences end and the others go on. Allocates nothing per step beside what requests ask for.
+/// </summary>
+internal sealed class EngineCore(
+    IKernels kernels, IModel model, KeyValueCache cache, ForwardBatch batch, StepLimits limits, PrefixCaching prefixCaching, EngineCounters counters)
+    : IHostWork
+{
+    private readonly Scheduler scheduler = new(cache, limits, prefixCaching, counters);
+    private readonly ScheduledStep step = new(limits.Sequences);
+    private readonly (Sequence Sequence, Range Rows)[] rows = new (Sequence, Range)[limits.Sequences];
+    private readonly List<Sequence> ended = [];
+    private IBuffer? logits;
+
+    public bool HasWork => scheduler.Running.Count + scheduler.Waiting.Count > 0;
+
+    public void Add(Sequence sequence) => scheduler.Add(sequence);
+
+    /// <summary>Computes one step.</summary>
+    /// <returns>Whether there was anything to do.</returns>
+    public bool Step()
+    {
+        EndCancelled();
+        scheduler.Schedule(step);
+        if (step.Parts.Count > 0) Compute();
+        else if (scheduler.Running.Count > 0) EndForWantOfCache(scheduler.Running[0]);
+        Count();
+        return step.Parts.Count > 0 || HasWork;
+    }
+
+    /// <summary>Ends everything.</summary>
+    /// <param name="error">Null when it is only stopped.</param>
+    public void EndAll(LapidaryException? error)
+    {
+        ended.AddRange(scheduler.Running);
+        ended.AddRange(scheduler.Waiting);
+        foreach (Sequence sequence in ended) End(sequence, error is null ? FinishReason.Abort : FinishReason.Error, error);
+        ended.Clear();
+        Count();
+    }
+
+    /// <summary>Uses the logits of one sequence; several threads do so for different ones.</summary>
+    void IHostWork.Run(int item) => rows[item].Sequence.Use(kernels, logits!, rows[item].Rows);
+
+    private void Compute()
+    {
+        batch.Clear();
+        int used = 0;
+        foreach (ScheduledPart part in step.Parts)
+        {
+            Sequence sequence = part.Sequence;
+            int firstRow = batch.LogitCount;
+            batch.Add(sequence.Cache, sequence.Tokens.Slice(sequence.Cache.Length, part.Tokens), part.Rows);
+            if (batch.LogitCount > firstRow) rows[used++] = (sequence, firstRow..batch.LogitCount);
+        }
+        try
+        {
+            logits = model.Forward(batch, cache);
+        }
+        catch (Exception exception)
+        {
+            foreach (ScheduledPart part in step.Parts)
+                End(part.Sequence, FinishReason.Error, new GenerationException($"the step could not be computed: {exception.Message}", exception));
+            return;
+        }
+        kernels.OnHost(this, used, (long)batch.LogitCount * model.VocabSize);
+        for (int i = 0; i < used; i++) Give(rows[i].Sequence);
+    }
+
+    /// <summary>Gives out what a sequence made of its logits.</summary>
+    private void Give(Sequence sequence)
+    {
+        if (sequence.Error is LogitsException)
+        {
+            counters.CorruptedRequests++;
+            sequence.Cache.Forget();
+        }
+        if (sequence.Token == TokenEvent.NoToken)
+        {
+            if (sequence.Error is { } error) End(sequence, FinishReason.Error, error);
+            return; // more of the prompt is to come
+        }
+        sequence.Clock.Answer();
+        counters.GenerationTokens++;
+        Completion? completion = sequence.Finish is { } reason ? Complete(sequence, reason, sequence.Error) : null;
+        Write(sequence, new TokenEvent(sequence.Choice, sequence.Token, sequence.Text, sequence.Logprobs, completion));
+        if (completion is not null) Remove(sequence, completion.Reason);
+    }
+
+    private void EndCancelled()
+    {
+        foreach (Sequence sequence in scheduler.Running)
+            if (IsOver(sequence)) ended.Add(sequence);
+        foreach (Sequence sequence in scheduler.Waiting)
+            if (IsOver(sequence)) ended.Add(sequence);
+        foreach (Sequence sequence in ended) End(sequence, FinishReason.Abort, sequence.Clock.Late);
+        ended.Clear();
+    }
+
+    private static bool IsOver(Sequence sequence) => sequence.Handle.IsCancelled || sequence.Clock.IsLate;
+
+    private void EndForWantOfCache(Sequence sequence) => End(sequence, FinishReason.Error, new GenerationException(
+        $"the cache is full: it has no place for position {sequence.Cache.Length} of a single text; give it more memory"));
+
+    private void End(Sequence sequence, FinishReason reason, LapidaryException? error)
+    {
+        Write(sequence, new TokenEvent(sequence.Choice, TokenEvent.NoToken, "", null, Complete(sequence, reason, error)));
+        Remove(sequence, reason);
+    }
+
+    private static Completion Complete(Sequence sequence, FinishReason reason, LapidaryException? error) => new(
+        reason, sequence.StopText, sequence.StopTokenId,
+        new Usage(sequence.PromptLength, sequence.Output.Length, sequence.CachedTokens ?? 0), sequence.Clock.Timings(), error);
+
+    private static void Write(Sequence sequence, in TokenEvent tokenEvent)
+    {
+        if (!sequence.Handle.TryWrite(tokenEvent)) sequence.Handle.Overflow();
+    }
+
+    private void Remove(Sequence sequence, FinishReason reason)
+    {
+        counters.Finish(reason);
+        scheduler.Remove(sequence);
+        Interlocked.Decrement(ref counters.Accepted);
+        sequence.Handle.CompleteChoice();
+    }
+
+    private void Count()
+    {
+        counters.Steps += step.Parts.Count > 0 ? 1 : 0;
+        counters.Running = scheduler.Running.Count;
+        counters.KvCacheUsage = cache.Usage;
+    }
+}

@@ -1,0 +1,28 @@
+using Lapidary.Models;
+
+namespace Lapidary.Scheduling;
+
+/// <summary>A sequence's part of a step.</summary>
+/// <param name="Tokens">How many of its pending tokens are computed.</param>
+internal readonly record struct ScheduledPart(Sequence Sequence, int Tokens, LogitRows Rows);
+
+/// <summary>What one step computes: the parts of the sequences that take part, in the order in which they are served.</summary>
+internal sealed class ScheduledStep(int maxSequences)
+{
+    private readonly List<ScheduledPart> parts = new(maxSequences);
+
+    public List<ScheduledPart> Parts => parts;
+    public int Tokens { get; private set; }
+
+    public void Clear()
+    {
+        parts.Clear();
+        Tokens = 0;
+    }
+
+    public void Add(ScheduledPart part)
+    {
+        parts.Add(part);
+        Tokens += part.Tokens;
+    }
+}
