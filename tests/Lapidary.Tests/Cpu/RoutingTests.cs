@@ -66,6 +66,11 @@ public sealed class RoutingTests : IDisposable
         (int[] ids, float[] weights) = Route([500, -500, -500, -500], [1, 1, 1, 1], 4, 4);
         Assert.Equal([0, 1, 2, 3], ids);
         Assert.Equal([1f, 0f, 0f, 0f], weights);
+
+        // The largest last: a softmax shifted by any other overflows.
+        (ids, weights) = Route([-500, -500, 500], [1, 1, 1], 3, 2);
+        Assert.Equal([2, 0], ids);
+        Assert.Equal([1f, 0f], weights);
     }
 
     private (int[] Ids, float[] Weights) Route(float[] logits, float[] scale, int experts, int k)
