@@ -125,11 +125,12 @@ internal sealed class BlockGrammar : OutputGrammar
 
     private void EndBareBlock(char last)
     {
-        bool failed = reader!.Failed;
+        (bool failed, bool lastIsText) = (reader!.Failed, reader.LastIsText);
         reader = null;
         BeginContent();
         if (failed) previous = last;
         else state = State.AfterBareBlock;
+        if (lastIsText && !char.IsLowSurrogate(last)) Take(last); // whose first half was part of the call
     }
 
     private void BeginBlock(string marker)

@@ -28,6 +28,9 @@ internal abstract class CallReader(IReadOnlyList<ToolDefinition> tools, CallTrus
 
     public bool HasCalls { get; private set; }
 
+    /// <summary>The last character broke a call that had gone out; it is text.</summary>
+    public bool LastIsText { get; protected set; }
+
     protected IReadOnlyList<ToolDefinition> Tools => tools;
 
     protected CallTrust Trust => trust;

@@ -230,7 +230,7 @@ internal sealed class JsonCallReader(
         EndCall();
         isGivenOut = false;
         state = State.Rest; // up to the closing token
-        IsDone = Trust == CallTrust.InText;
+        IsDone = LastIsText = Trust == CallTrust.InText;
     }
 
     private static string Decode(string json) => ArgumentValue.Unquoted(json);

@@ -109,7 +109,7 @@ internal sealed partial class PythonCallReader(
             case State.Opaque or State.Value or State.AfterKey when !isGivenOut:
                 isRefused = true;
                 break;
-            case State.Opaque or State.Value when Top.AfterColon || Top.Kind == PythonBracket.Call:
+            case State.Opaque or State.Value when (Top.AfterColon || Top.Kind == PythonBracket.Call) && !(state == State.Opaque && opaqueIsDropped):
                 json.Append("null");
                 break;
         }

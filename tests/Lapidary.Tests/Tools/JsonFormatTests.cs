@@ -85,6 +85,8 @@ public sealed class JsonFormatTests
         { "hermes", "{ no", "{ no", "", "" },
         { "hermes", Open + """{"name":"f","arguments":{"a":@}}""" + Close + "x", "x", "", """f{"a":null}""" },
 
+        { "hermes", """{"name":"f","arguments":{"a":1,"b"🙂}} x""", "🙂}} x", "", """f{"a":1,"b":null}""" },
+
         { "llama3_json", $"{F}; {G}", "", "", """f{"a":1} g{}""" },
         { "llama3_json", $"[{F}, {G}]", "", "", """f{"a":1} g{}""" },
         { "llama3_json", $"Sure.\n{F}\nDone.", "Sure.\nDone.", "", """f{"a":1}""" },
