@@ -13,6 +13,7 @@ RootCommand root = new("Lapidary runs mixture-of-experts language models from Hu
     DoctorCommand.Create(),
     ParityCommand.Create(),
     VerifyCommand.Create(),
+    BenchCommand.Create(),
     ExpertsCommand.Create(),
     TokenizeCommand.Create(),
     DetokenizeCommand.Create(),
