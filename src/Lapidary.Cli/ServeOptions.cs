@@ -14,6 +14,15 @@ internal sealed class ServeOptions
     public Option<string?> SslKeyfile { get; } = new("--ssl-keyfile") { Description = "PEM private key, where the certificate's file does not hold it." };
     public Option<string[]> CorsOrigin { get; } = new("--cors-origin") { Description = "Web origin that may call from a browser; several may be given, \"*\" for all. None by default." };
     public Option<int?> MaxModelLen { get; } = new("--max-model-len") { Description = "Most tokens of prompt and output together." };
+    public Option<int?> MaxNumSeqs { get; } = new("--max-num-seqs") { Description = "Most texts computed at once; 64 by default." };
+    public Option<int?> MaxNumBatchedTokens { get; } = new("--max-num-batched-tokens") { Description = "Most tokens of one step; 512 by default." };
+    public Option<string?> KvCacheMemory { get; } = new("--kv-cache-memory") { Description = "Memory for keys and values, e.g. 4G; by default what --max-num-seqs texts of full length need, at most a quarter of the machine." };
+    public Option<int?> MaxQueue { get; } = new("--max-queue") { Description = "Most texts that wait for a place in the batch; 1024 by default. More are answered 503." };
+    public Option<string?> PrefixCaching { get; } = new("--prefix-caching") { Description = "on or off; on by default." };
+    public Option<string?> ChatTemplate { get; } = new("--chat-template") { Description = "Jinja file in place of the model's chat template." };
+    public Option<string?> ToolCallParser { get; } = new("--tool-call-parser") { Description = "Format of tool calls and reasoning; by default that of the model." };
+    public Option<string?> ReasoningParser { get; } = new("--reasoning-parser") { Description = "The same as --tool-call-parser: one parser reads both." };
+    public Option<string?> GenerationConfig { get; } = new("--generation-config") { Description = "Sampling where a request says nothing: auto for the model's generation_config.json (default), vllm for OpenAI's defaults." };
     public Option<int?> Threads { get; } = new("--threads") { Description = "Worker threads; one per processor by default." };
     public Option<string?> ExpertBackend { get; } = new("--expert-backend") { Description = "Force an expert backend (see inspect)." };
     public Option<int?> MaxConcurrentRequests { get; } = new("--max-concurrent-requests") { Description = "Most requests at a time, running and waiting; 1024 by default. More are answered 503." };
@@ -23,20 +32,24 @@ internal sealed class ServeOptions
     public Option<double?> QueueTimeout { get; } = new("--queue-timeout") { Description = "Most seconds in the queue; none by default." };
     public Option<double?> WriteTimeout { get; } = new("--write-timeout") { Description = "Most seconds that one write waits for a client that does not read; 30 by default." };
     public Option<double?> ShutdownTimeout { get; } = new("--shutdown-timeout") { Description = "Most seconds that running requests go on after SIGTERM; 30 by default." };
+    public Option<string?> OtlpEndpoint { get; } = new("--otlp-endpoint") { Description = "Send OpenTelemetry traces and metrics to this address by OTLP over gRPC; nowhere by default." };
     public Option<string?> LogFormat { get; } = new("--log-format") { Description = "text or json; text by default. Logs go to standard error." };
     public Option<string?> LogLevel { get; } = new("--log-level") { Description = "debug, information, warning, error or none; information by default." };
     public Option<string?> Config { get; } = new("--config") { Description = "JSON file of settings, e.g. {\"port\": 8080}; the command line and the environment win over it." };
 
     public ServeOptions()
     {
+        PrefixCaching.AcceptOnlyFromAmong("on", "off");
+        GenerationConfig.AcceptOnlyFromAmong("auto", "vllm");
         LogFormat.AcceptOnlyFromAmong("text", "json");
         LogLevel.AcceptOnlyFromAmong("debug", "information", "warning", "error", "none");
     }
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[Model, ServedModelName, Host, Port, ApiKey, SslCertfile, SslKeyfile, CorsOrigin, MaxModelLen, Threads, ExpertBackend,
-            MaxConcurrentRequests, RateLimit, MaxBodyBytes, RequestTimeout, QueueTimeout, WriteTimeout, ShutdownTimeout, LogFormat, LogLevel, Config])
+        foreach (Option option in (Option[])[Model, ServedModelName, Host, Port, ApiKey, SslCertfile, SslKeyfile, CorsOrigin, MaxModelLen, MaxNumSeqs, MaxNumBatchedTokens,
+            KvCacheMemory, MaxQueue, PrefixCaching, ChatTemplate, ToolCallParser, ReasoningParser, GenerationConfig, Threads, ExpertBackend,
+            MaxConcurrentRequests, RateLimit, MaxBodyBytes, RequestTimeout, QueueTimeout, WriteTimeout, ShutdownTimeout, OtlpEndpoint, LogFormat, LogLevel, Config])
             command.Options.Add(option);
     }
 

@@ -2,7 +2,9 @@ using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Lapidary.Server.Errors;
+using Lapidary.Server.Metrics;
 using Lapidary.Server.Operations;
+using Microsoft.AspNetCore.Cors.Infrastructure;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Logging.Console;
 
@@ -14,12 +16,9 @@ namespace Lapidary.Server;
 public sealed class LapidaryServer : IAsyncDisposable
 {
     private readonly WebApplication app;
-    private readonly ModelSlot slot;
-    private readonly Admission admission;
-    private readonly ServerOptions options;
+    private readonly ApiServices api;
 
-    private LapidaryServer(WebApplication app, ModelSlot slot, Admission admission, ServerOptions options)
-        => (this.app, this.slot, this.admission, this.options) = (app, slot, admission, options);
+    private LapidaryServer(WebApplication app, ApiServices api) => (this.app, this.api) = (app, api);
 
     /// <summary>Where it listens; the port is the real one where 0 was asked for.</summary>
     public Uri Address => new(app.Urls.Single());
@@ -28,20 +27,23 @@ public sealed class LapidaryServer : IAsyncDisposable
     /// <exception cref="ConfigException">The address cannot be listened on, or the certificate cannot be used.</exception>
     public static async Task<LapidaryServer> StartAsync(ServerOptions options)
     {
-        ModelSlot slot = new();
-        Admission admission = new(options.MaxConcurrentRequests);
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddRoutingCore();
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>().AddSingleton<FailureLog>();
+        if (options.CorsOrigins.Count > 0) builder.Services.AddCors();
+        if (options.OtlpEndpoint is { } endpoint) Telemetry.Export(builder.Services, endpoint, ServerVersion.Current.Version);
         AddLogging(builder.Logging, options);
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Listen(kestrel, options));
 
         WebApplication app = builder.Build();
+        ApiServices api = new(new ModelSlot(), new Admission(options.MaxConcurrentRequests), options, new ServerMetrics(), app.Services.GetRequiredService<FailureLog>());
         app.Use(RequestId.Assign);
         app.UseMiddleware<AccessLog>();
         app.UseMiddleware<ErrorMiddleware>();
+        if (options.CorsOrigins.Count > 0) app.UseCors(cors => AllowOrigins(cors, options.CorsOrigins));
         app.UseMiddleware<ApiKeys>(options);
-        Routes.Map(app, new ApiServices(slot, admission, options, app.Services.GetRequiredService<FailureLog>()));
+        app.UseMiddleware<RateLimit>(options, RateLimit.Limiter(options));
+        Routes.Map(app, api);
         try
         {
             await app.StartAsync();
@@ -51,12 +53,16 @@ public sealed class LapidaryServer : IAsyncDisposable
             await app.DisposeAsync();
             throw new ConfigException($"{options.Host}:{options.Port} cannot be listened on ({exception.Message}); choose another --host or --port", exception);
         }
-        return new LapidaryServer(app, slot, admission, options);
+        return new LapidaryServer(app, api);
     }
 
     /// <summary>Ready from now on.</summary>
     /// <param name="model">Still disposed by the caller, after the server.</param>
-    public void Serve(ServedModel model) => slot.Set(model);
+    public void Serve(ServedModel model)
+    {
+        api.Metrics.Observe(model);
+        api.Slot.Set(model);
+    }
 
     /// <summary>
     /// Takes no new requests and lets the running ones end, within <see cref="ServerOptions.ShutdownTimeout"/>; what runs
@@ -64,14 +70,22 @@ public sealed class LapidaryServer : IAsyncDisposable
     /// </summary>
     public async Task StopAsync(CancellationToken hurry = default)
     {
-        await admission.DrainAsync(options.ShutdownTimeout, hurry);
+        await api.Admission.DrainAsync(api.Options.ShutdownTimeout, hurry);
         await app.StopAsync(CancellationToken.None);
     }
 
     public async ValueTask DisposeAsync()
     {
         await app.DisposeAsync();
-        admission.Dispose();
+        api.Admission.Dispose();
+        api.Metrics.Dispose();
+    }
+
+    private static void AllowOrigins(CorsPolicyBuilder cors, IReadOnlyList<string> origins)
+    {
+        cors.AllowAnyHeader().AllowAnyMethod().WithExposedHeaders("X-Request-Id", "Retry-After");
+        if (origins.Contains("*")) cors.AllowAnyOrigin();
+        else cors.WithOrigins([.. origins]);
     }
 
     private static void AddLogging(ILoggingBuilder logging, ServerOptions options)

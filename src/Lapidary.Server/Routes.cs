@@ -1,5 +1,6 @@
 using Lapidary.Server.Anthropic;
 using Lapidary.Server.Errors;
+using Lapidary.Server.Metrics;
 using Lapidary.Server.OpenAi;
 using Lapidary.Server.OpenAi.Chat;
 using Lapidary.Server.OpenAi.Completions;
@@ -19,7 +20,13 @@ internal static class Routes
         Get(app, "/ready", context =>
         {
             _ = slot.Model;
+            if (!api.Admission.IsOpen) throw Admission.ShuttingDown();
             return context.Response.WriteJsonAsync(new ServerStatus("ready"), ServerJson.Default.ServerStatus);
+        }).WithMetadata(new Probe());
+        Get(app, "/metrics", context =>
+        {
+            context.Response.ContentType = PrometheusText.ContentType;
+            return context.Response.WriteAsync(api.Metrics.ToPrometheus(slot.Model), context.RequestAborted);
         }).WithMetadata(new Probe());
         Get(app, "/version", context => context.Response.WriteJsonAsync(ServerVersion.Current, ServerJson.Default.ServerVersion));
         Get(app, "/v1/models", context => context.Response.WriteJsonAsync(new ModelList([.. slot.Model.Cards()]), ServerJson.Default.ModelList));

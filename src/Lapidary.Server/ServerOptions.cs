@@ -44,6 +44,9 @@ public sealed record ServerOptions
     /// <summary>How long running requests may go on after the first SIGTERM.</summary>
     public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>Where OpenTelemetry traces and metrics go, by OTLP over gRPC; null for nowhere.</summary>
+    public Uri? OtlpEndpoint { get; init; }
+
     public LogFormat LogFormat { get; init; } = LogFormat.Text;
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 }

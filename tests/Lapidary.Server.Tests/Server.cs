@@ -12,13 +12,20 @@ public sealed class Server : IAsyncLifetime
 {
     private readonly CpuKernels kernels = new(1);
     private readonly Func<ServerOptions, ServerOptions> configure;
+    private readonly EngineOptions limits;
     private LanguageModel? model;
     private EngineLoop? engine;
     private LapidaryServer? http;
 
     public Server() : this(options => options) { }
 
-    internal Server(Func<ServerOptions, ServerOptions> configure) => this.configure = configure;
+    internal Server(Func<ServerOptions, ServerOptions> configure, EngineOptions? limits = null)
+    {
+        this.configure = configure;
+        this.limits = limits ?? new EngineOptions();
+    }
+
+    internal EngineStatistics Statistics => engine!.Statistics;
 
     public const string ModelName = "gemma4-tiny";
 
@@ -26,13 +33,24 @@ public sealed class Server : IAsyncLifetime
 
     internal LapidaryServer Http => http!;
 
-    public async ValueTask InitializeAsync()
+    /// <summary>Listens, and has no model yet.</summary>
+    internal async Task ListenAsync()
     {
         http = await LapidaryServer.StartAsync(configure(new ServerOptions { Port = 0, ServedModelNames = [ModelName, "alias"], LogLevel = LogLevel.None }));
         Client = new HttpClient { BaseAddress = http.Address };
-        model = LanguageModel.Open(DefaultModel.Locate(), kernels, new EngineOptions().Sized(new LanguageModelOptions()));
-        engine = new EngineLoop(model, new EngineOptions());
-        http.Serve(new ServedModel(model, engine, [ModelName, "alias"]));
+    }
+
+    public async ValueTask InitializeAsync()
+    {
+        await ListenAsync();
+        Load();
+    }
+
+    internal void Load()
+    {
+        model = LanguageModel.Open(DefaultModel.Locate(), kernels, limits.Sized(new LanguageModelOptions()));
+        engine = new EngineLoop(model, limits);
+        http!.Serve(new ServedModel(model, engine, [ModelName, "alias"]));
     }
 
     public async ValueTask DisposeAsync()

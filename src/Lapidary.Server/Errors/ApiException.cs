@@ -41,7 +41,7 @@ internal sealed class ApiException(int status, string message) : LapidaryExcepti
         QueueFullException full => Unavailable("queue_full", full.Message, TimeSpan.FromSeconds(1)),
         EngineUnavailableException unavailable => Unavailable("engine_unavailable", unavailable.Message, TimeSpan.FromSeconds(5)),
         DeadlineException deadline => new ApiException(StatusCodes.Status504GatewayTimeout, deadline.Message) { Type = "timeout_error", Code = "request_timeout" },
-        GenerationException generation => new ApiException(StatusCodes.Status500InternalServerError, generation.Message) { Type = "server_error", Code = "generation_failed" },
+        GenerationException or LogitsException or SlowReaderException => new ApiException(StatusCodes.Status500InternalServerError, exception.Message) { Type = "server_error", Code = "generation_failed" },
         TemplateException template => new ApiException(StatusCodes.Status400BadRequest, $"The chat template refuses the request: {template.Message}") { Param = "messages" },
         TokenizerException tokenizer => new ApiException(StatusCodes.Status400BadRequest, tokenizer.Message),
         BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => new ApiException(StatusCodes.Status413PayloadTooLarge, "The request body is too large.") { Code = "request_too_large" },

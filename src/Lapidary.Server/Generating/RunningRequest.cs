@@ -1,5 +1,8 @@
+using System.Diagnostics;
 using Lapidary.Scheduling;
 using Lapidary.Server.Errors;
+using Lapidary.Server.Metrics;
+using Lapidary.Server.Operations;
 
 namespace Lapidary.Server.Generating;
 
@@ -16,11 +19,15 @@ internal sealed class RunningRequest : IDisposable
     private readonly CancellationToken cutOff;
     private readonly CancellationTokenSource ended;
     private readonly Task<bool>?[] waits;
+    private readonly TokenClock[] clocks;
+    private readonly Activity? span;
     private int next;
 
-    private RunningRequest(RequestHandle[] handles, CancellationToken aborted, CancellationToken cutOff)
+    private RunningRequest(RequestHandle[] handles, TokenClock[] clocks, Activity? span, CancellationToken aborted, CancellationToken cutOff)
     {
         this.handles = handles;
+        this.clocks = clocks;
+        this.span = span;
         this.cutOff = cutOff;
         ended = CancellationTokenSource.CreateLinkedTokenSource(aborted, cutOff);
         waits = new Task<bool>?[handles.Length];
@@ -32,6 +39,7 @@ internal sealed class RunningRequest : IDisposable
     public static RunningRequest Start(HttpContext context, ApiServices api, ServedModel model, IReadOnlyList<InferenceRequest> requests)
     {
         List<RequestHandle> handles = [];
+        Activity? span = Telemetry.Generation(model.Names[0], requests[0]);
         try
         {
             foreach (InferenceRequest request in requests)
@@ -40,9 +48,11 @@ internal sealed class RunningRequest : IDisposable
         catch
         {
             foreach (RequestHandle handle in handles) handle.Cancel();
+            span?.Dispose();
             throw;
         }
-        return new RunningRequest([.. handles], context.RequestAborted, api.Admission.CutOff);
+        long arrived = Arrival.Of(context);
+        return new RunningRequest([.. handles], [.. requests.Select(request => new TokenClock(api.Metrics, request, arrived))], span, context.RequestAborted, api.Admission.CutOff);
     }
 
     /// <summary>Waits until <see cref="TryRead"/> has something; false at the end.</summary>
@@ -67,6 +77,8 @@ internal sealed class RunningRequest : IDisposable
             int prompt = next;
             next = (next + 1) % handles.Length;
             if (!handles[prompt].Events.TryRead(out TokenEvent read)) continue;
+            clocks[prompt].Read(read);
+            if (span is not null && read.Completion is { } completion) Telemetry.Finish(span, completion);
             token = new GeneratedToken(prompt, read);
             return true;
         }
@@ -77,6 +89,7 @@ internal sealed class RunningRequest : IDisposable
     public void Dispose()
     {
         foreach (RequestHandle handle in handles) handle.Cancel();
+        span?.Dispose();
         ended.Dispose();
     }
 

@@ -7,12 +7,12 @@ internal sealed partial class AccessLog(RequestDelegate next, ILogger<AccessLog>
 {
     public async Task InvokeAsync(HttpContext context)
     {
-        long started = Stopwatch.GetTimestamp();
+        Arrival.Note(context);
         await next(context);
         LogLevel level = context.GetEndpoint()?.Metadata.GetMetadata<Probe>() is null ? LogLevel.Information : LogLevel.Debug;
         if (!log.IsEnabled(level)) return;
         string method = MessageText.Quote(context.Request.Method), path = MessageText.Quote(context.Request.Path.Value ?? ""), id = RequestId.Of(context);
-        double milliseconds = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+        double milliseconds = Stopwatch.GetElapsedTime(Arrival.Of(context)).TotalMilliseconds;
         int status = context.Response.StatusCode;
         Served(level, method, path, status, milliseconds, id);
     }

@@ -24,13 +24,16 @@ internal sealed class Admission(int most) : IDisposable
     {
         lock (gate)
         {
-            if (closed) throw ApiException.Unavailable("shutting_down", "The server is shutting down and takes no more requests.", TimeSpan.FromSeconds(5));
+            if (closed) throw ShuttingDown();
             if (running >= most)
                 throw ApiException.Unavailable("overloaded", $"{running} requests are being served, the most this server takes (--max-concurrent-requests); try again later.", TimeSpan.FromSeconds(1));
             running++;
         }
         return new Entry(this);
     }
+
+    public static ApiException ShuttingDown()
+        => ApiException.Unavailable("shutting_down", "The server is shutting down and takes no more requests.", TimeSpan.FromSeconds(5));
 
     /// <summary>Lets nobody in; ends when everyone has left, who is cut off after the timeout or on <paramref name="hurry"/>.</summary>
     public async Task DrainAsync(TimeSpan timeout, CancellationToken hurry)

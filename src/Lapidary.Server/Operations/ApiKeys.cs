@@ -23,7 +23,7 @@ internal sealed class ApiKeys(RequestDelegate next, ServerOptions options)
         };
     }
 
-    private static string? Given(HttpRequest request)
+    public static string? Given(HttpRequest request)
     {
         const string bearer = "Bearer ";
         string authorization = request.Headers.Authorization.ToString();
