@@ -9,6 +9,7 @@ RootCommand root = new("Lapidary runs mixture-of-experts language models from Hu
     RunCommand.Create(),
     ChatCommand.Create(),
     ServeCommand.Create(),
+    BatchCommand.Create(),
     InspectCommand.Create(),
     DoctorCommand.Create(),
     ParityCommand.Create(),

@@ -5,6 +5,7 @@ using Lapidary.Server.Errors;
 using Lapidary.Server.Metrics;
 using Lapidary.Server.Operations;
 using Microsoft.AspNetCore.Cors.Infrastructure;
+using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Logging.Console;
 
@@ -25,7 +26,10 @@ public sealed class LapidaryServer : IAsyncDisposable
 
     /// <summary>Listens; until a model is given, all that needs one is answered with 503.</summary>
     /// <exception cref="ConfigException">The address cannot be listened on, or the certificate cannot be used.</exception>
-    public static async Task<LapidaryServer> StartAsync(ServerOptions options)
+    public static Task<LapidaryServer> StartAsync(ServerOptions options) => StartAsync(options, source: null);
+
+    /// <param name="source">What takes requests; null for a socket.</param>
+    internal static async Task<LapidaryServer> StartAsync(ServerOptions options, IServer? source)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddRoutingCore();
@@ -33,7 +37,8 @@ public sealed class LapidaryServer : IAsyncDisposable
         if (options.CorsOrigins.Count > 0) builder.Services.AddCors();
         if (options.OtlpEndpoint is { } endpoint) Telemetry.Export(builder.Services, endpoint, ServerVersion.Current.Version);
         AddLogging(builder.Logging, options);
-        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Listen(kestrel, options));
+        if (source is not null) builder.Services.AddSingleton(source);
+        else builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Listen(kestrel, options));
 
         WebApplication app = builder.Build();
         ApiServices api = new(new ModelSlot(), new Admission(options.MaxConcurrentRequests), options, new ServerMetrics(), app.Services.GetRequiredService<FailureLog>());
