@@ -7,7 +7,7 @@ using Lapidary.Verification;
 namespace Lapidary.Cli;
 
 /// <summary>Everything the commands print as JSON.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals)]
 [JsonSerializable(typeof(ParityReport))]
 [JsonSerializable(typeof(RoutingReport))]
 [JsonSerializable(typeof(VerifyResult))]

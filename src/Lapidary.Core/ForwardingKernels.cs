@@ -64,6 +64,7 @@ public abstract class ForwardingKernels(IKernels inner) : IKernels
     public virtual void RouteTopK(IBuffer logits, IBuffer perExpertScale, IBuffer ids, IBuffer weights)
         => Inner.RouteTopK(logits, perExpertScale, ids, weights);
 
+    public virtual void AddBias(IBuffer bias, IBuffer x) => Inner.AddBias(bias, x);
     public virtual void Add(IBuffer x, IBuffer residual) => Inner.Add(x, residual);
     public virtual void Scale(IBuffer x, float factor) => Inner.Scale(x, factor);
     public virtual void Softcap(IBuffer x, float cap) => Inner.Softcap(x, cap);

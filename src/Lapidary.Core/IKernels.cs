@@ -124,6 +124,10 @@ public interface IKernels : IDisposable
     /// <param name="ids">[t, k] int32, by descending probability</param> <param name="weights">[t, k]</param>
     void RouteTopK(IBuffer logits, IBuffer perExpertScale, IBuffer ids, IBuffer weights);
 
+    /// <summary>x[t] += bias for every t.</summary>
+    /// <param name="bias">[1, n]</param> <param name="x">[t, n]</param>
+    void AddBias(IBuffer bias, IBuffer x);
+
     /// <summary>residual += x.</summary>
     void Add(IBuffer x, IBuffer residual);
 

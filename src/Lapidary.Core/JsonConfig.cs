@@ -53,6 +53,8 @@ public readonly struct JsonConfig(JsonElement element, string file)
         return new JsonConfig(value, file);
     }
 
+    public IEnumerable<string> Keys() => element.EnumerateObject().Select(property => property.Name);
+
     public IEnumerable<(string Key, JsonConfig Value)> Objects()
     {
         foreach (JsonProperty property in element.EnumerateObject())

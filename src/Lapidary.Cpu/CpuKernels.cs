@@ -199,6 +199,12 @@ public sealed unsafe class CpuKernels : IKernels
     public void RouteTopK(IBuffer logits, IBuffer perExpertScale, IBuffer ids, IBuffer weights)
         => Routing.TopK((CpuBuffer)logits, (CpuBuffer)perExpertScale, (CpuBuffer)ids, (CpuBuffer)weights);
 
+    public void AddBias(IBuffer bias, IBuffer x)
+    {
+        AddBiasJob job = new((CpuBuffer)bias, (CpuBuffer)x);
+        pool.Run(ref job, Elements(x));
+    }
+
     public void Add(IBuffer x, IBuffer residual)
     {
         AddJob job = new((CpuBuffer)x, (CpuBuffer)residual);

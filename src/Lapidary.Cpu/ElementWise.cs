@@ -16,6 +16,15 @@ internal static unsafe class ElementWise
         for (; i < n; i++) output[i] += x[i] * factor;
     }
 
+    /// <summary>output += x.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Add<TLane>(float* x, float* output, int n) where TLane : struct, IFloatLane<TLane>
+    {
+        int i = 0;
+        for (; i <= n - TLane.Count; i += TLane.Count) TLane.Store(TLane.Load(output + i) + TLane.Load(x + i), output + i);
+        for (; i < n; i++) output[i] += x[i];
+    }
+
     /// <summary>x = e^(x - max); returns the sum.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float ExpSum<TLane>(float* x, float max, int n) where TLane : struct, IFloatLane<TLane>
@@ -51,14 +60,18 @@ internal readonly unsafe struct AddJob(CpuBuffer x, CpuBuffer residual) : IParal
     public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
     {
         (int from, int to) = Share.Of(x.Rows, worker, workers);
-        for (int t = from; t < to; t++)
-        {
-            float* source = x.Row(t), target = residual.Row(t);
-            int i = 0;
-            for (; i <= x.Columns - TLane.Count; i += TLane.Count)
-                TLane.Store(TLane.Load(target + i) + TLane.Load(source + i), target + i);
-            for (; i < x.Columns; i++) target[i] += source[i];
-        }
+        for (int t = from; t < to; t++) ElementWise.Add<TLane>(x.Row(t), residual.Row(t), x.Columns);
+    }
+}
+
+/// <summary>x[t] += bias.</summary>
+internal readonly unsafe struct AddBiasJob(CpuBuffer bias, CpuBuffer x) : IParallelJob
+{
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+    {
+        (int from, int to) = Share.Of(x.Rows, worker, workers);
+        for (int t = from; t < to; t++) ElementWise.Add<TLane>(bias.Row(0), x.Row(t), x.Columns);
     }
 }
 

@@ -9,11 +9,14 @@ internal static class Goldens
         ? Path.GetFullPath(Path.Combine(Repository, "../shared/goldens"))
         : Path.Combine(Repository, "tests/goldens");
 
-    /// <summary>Names of the golden folders that hold a model.</summary>
-    public static IReadOnlyList<string> Cases { get; } =
-        [.. Directory.GetDirectories(Folder).Where(d => File.Exists(Path.Combine(d, "golden.safetensors"))).Select(d => Path.GetFileName(d)!).Order(StringComparer.Ordinal)];
+    private static string Committed { get; } = Path.Combine(Repository, "tests/goldens");
 
-    public static string Case(string name) => Path.Combine(Folder, name);
+    /// <summary>Names of the golden folders that hold a model; some are only among the committed ones.</summary>
+    public static IReadOnlyList<string> Cases { get; } =
+        [.. Directory.GetDirectories(Folder).Concat(Directory.GetDirectories(Committed)).Where(d => File.Exists(Path.Combine(d, "golden.safetensors")))
+            .Select(d => Path.GetFileName(d)!).Distinct().Order(StringComparer.Ordinal)];
+
+    public static string Case(string name) => Directory.Exists(Path.Combine(Folder, name)) ? Path.Combine(Folder, name) : Path.Combine(Committed, name);
 
     public static string TinyModel { get; } = Path.Combine(Repository, "models/gemma4-tiny");
 

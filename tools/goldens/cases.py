@@ -72,6 +72,9 @@ CASES = {
     "moe_plain_v": (dict(MOE, layer_types=[S, G, S, G]), "float32", 1.0),
     "moe_silu": (dict(MOE, layer_types=[S, G], hidden_activation="silu"), "float32", 1.0),
     "moe_gelu_exact": (dict(MOE, layer_types=[S, G], hidden_activation="gelu"), "float32", 1.0),
+    "bias_rope_scaled": (dict(layer_types=[S, G], attention_bias=True, attention_k_eq_v=True, rope_parameters={
+        G: {"rope_type": "proportional", "partial_rotary_factor": 0.5, "rope_theta": 500000.0, "factor": 8.0},
+        S: {"rope_type": "linear", "rope_theta": 500.0, "factor": 4.0}}), "float32", 1.0),
 }
 PROMPTS = {"p0": 40, "p1": 5}
 SEED = int(os.environ.get("GOLDEN_SEED", "20261123"))  # another seed gives another, independent set

@@ -42,7 +42,7 @@ def flat_config(over):
     c.update(over)
     c["layer_types"] = list(c["layer_types"])
     c["num_hidden_layers"] = len(c["layer_types"])
-    c["rope_parameters"] = rope()
+    c["rope_parameters"] = over.get("rope_parameters") or rope()
     return c
 
 

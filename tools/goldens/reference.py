@@ -30,6 +30,8 @@ def inv_freq(c, kind):
         f = torch.cat([f, torch.zeros(hd // 2 - n)]) / rp.get("factor", 1.0)
     else:
         f = 1.0 / (rp["rope_theta"] ** (torch.arange(0, hd, 2, dtype=torch.float32) / hd))
+        if rp["rope_type"] == "linear":
+            f = f / rp["factor"]
     return f
 
 
@@ -69,18 +71,19 @@ def ref_forward(sd, c, ids, router_fp32=True):
     A = c["num_attention_heads"]
     for i in range(L):
         w = lambda k: sd["model.layers.%d.%s" % (i, k)]
+        project = lambda x, k: F.linear(x, w("self_attn.%s.weight" % k), w("self_attn.%s.bias" % k) if c["attention_bias"] else None)
         kind = c["layer_types"][i]
         hd, kv = layer_geometry(c, i)
         cos, sin = tab[kind]
         res = x
         h = rms(x, w("input_layernorm.weight"), eps)
-        q = rotate(rms(F.linear(h, w("self_attn.q_proj.weight")).view(n, A, hd), w("self_attn.q_norm.weight"), eps), cos, sin)
+        q = rotate(rms(project(h, "q_proj").view(n, A, hd), w("self_attn.q_norm.weight"), eps), cos, sin)
         if i >= first_shared:
             k, v = shared[kind]
         else:
-            k0 = F.linear(h, w("self_attn.k_proj.weight")).view(n, kv, hd)
+            k0 = project(h, "k_proj").view(n, kv, hd)
             keqv = c["attention_k_eq_v"] and kind == G
-            v0 = k0 if keqv else F.linear(h, w("self_attn.v_proj.weight")).view(n, kv, hd)
+            v0 = k0 if keqv else project(h, "v_proj").view(n, kv, hd)
             k = rotate(rms(k0, w("self_attn.k_norm.weight"), eps), cos, sin)
             v = rms(v0, None, eps)
             shared[kind] = (k, v)  # the last writer before the shared layers wins
@@ -90,7 +93,7 @@ def ref_forward(sd, c, ids, router_fp32=True):
         s = torch.where(allowed[kind][None], s, torch.full_like(s, torch.finfo(dt).min))
         p = torch.softmax(s.float(), -1).to(dt)
         o = torch.matmul(p, vv).transpose(0, 1).reshape(n, A * hd)
-        o = F.linear(o, w("self_attn.o_proj.weight"))
+        o = project(o, "o_proj")
         cap["layers.%d.attn_out" % i] = o[None]
         x = res + rms(o, w("post_attention_layernorm.weight"), eps)
         res = x

@@ -211,13 +211,14 @@ public sealed class Gemma4 : IModel, IDisposable
         kernels.Add(scratch.Normed, residual: hidden);
     }
 
-    /// <summary>output = x · weightᵀ, and what the tokens' adapters add.</summary>
+    /// <summary>output = x · weightᵀ + bias, and what the tokens' adapters add.</summary>
     private void Linear(AdaptedLinear linear, IBuffer x, ForwardBatch batch, IBuffer output) => Linear(linear, x, batch.AdapterSlots, batch, output);
 
     /// <param name="slots">The adapter of each row of <paramref name="x"/>.</param>
     private void Linear(AdaptedLinear linear, IBuffer x, IBuffer slots, ForwardBatch batch, IBuffer output)
     {
         kernels.Linear(linear.Weight, x, output);
+        if (linear.Bias is not null) kernels.AddBias(linear.Bias, output);
         if (batch.UsesAdapters && linear.Site.Updates.Used > 0) kernels.AddLora(linear.Site.Updates, x, slots, scratch.LowRank, output);
     }
 

@@ -47,6 +47,9 @@ public sealed record Gemma4Config
     public required int HiddenSize { get; init; }
     public required int NumAttentionHeads { get; init; }
     public required int MaxPositionEmbeddings { get; init; }
+
+    /// <summary>The four projections of attention have biases.</summary>
+    public required bool AttentionBias { get; init; }
     public required int SlidingWindow { get; init; }
     public required float RmsNormEps { get; init; }
     public required Activation HiddenActivation { get; init; }

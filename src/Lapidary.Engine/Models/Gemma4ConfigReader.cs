@@ -12,6 +12,7 @@ public static class Gemma4ConfigReader
     private const int MaxWidth = 1 << 24;
     private const string Sliding = "sliding_attention", Full = "full_attention";
     private static readonly string[] ModelTypes = ["gemma4_text", "gemma4_unified_text"];
+    private static readonly string[] PerLayerKeys = ["head_dim", "num_key_value_heads"];
     private static readonly string[] MultimodalTypes = ["gemma4", "gemma4_unified"];
 
     /// <param name="path">config.json, or the folder that holds it.</param>
@@ -60,6 +61,7 @@ public static class Gemma4ConfigReader
             VocabSize = c.Int("vocab_size", 262144),
             HiddenSize = c.Int("hidden_size", 2304),
             NumAttentionHeads = c.Int("num_attention_heads", 8),
+            AttentionBias = c.Bool("attention_bias", false),
             MaxPositionEmbeddings = c.Int("max_position_embeddings", 131072),
             SlidingWindow = c.Int("sliding_window", 512),
             RmsNormEps = (float)c.Double("rms_norm_eps", 1e-6),
@@ -73,7 +75,7 @@ public static class Gemma4ConfigReader
             Experts = Experts(c),
             Quantization = QuantizationConfig.Find(root, folder),
             Layers = layers,
-            EosTokenIds = c.Ints("eos_token_id") is { Count: > 0 } ids ? ids : [1],
+            EosTokenIds = root.Ints("eos_token_id") is { Count: > 0 } outer ? outer : c.Ints("eos_token_id") is { Count: > 0 } ids ? ids : [1],
         };
         Check(config, c);
         return config;
@@ -81,7 +83,6 @@ public static class Gemma4ConfigReader
 
     private static void Refuse(JsonConfig c)
     {
-        if (c.Bool("attention_bias", false)) throw c.Error("attention_bias is true; Gemma 4 has no biases and none are read");
         if (c.String("use_bidirectional_attention") is { } mode && mode != "vision")
             throw c.Error($"use_bidirectional_attention is \"{mode}\"; only causal text (null or \"vision\") is supported");
     }
@@ -162,6 +163,8 @@ public static class Gemma4ConfigReader
         {
             if (!int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out int layer) || layer >= count)
                 throw c.Error($"per_layer_config has key \"{key}\", expected layer numbers 0 to {count - 1}");
+            if (value.Keys().Except(PerLayerKeys).FirstOrDefault() is { } unknown)
+                throw c.Error($"per_layer_config of layer {layer} sets \"{unknown}\"; supported: {string.Join(", ", PerLayerKeys)}");
             overrides[layer] = value;
         }
         return overrides;
@@ -180,10 +183,10 @@ public static class Gemma4ConfigReader
     {
         if (parameters is not { } p) return new RopeParameters(theta, partial, 1);
         string type = p.String("rope_type") ?? defaultType;
-        if (type is not ("default" or "proportional"))
-            throw c.Error($"rope_type is \"{type}\"; supported: default, proportional");
+        if (type is not ("default" or "linear" or "proportional"))
+            throw c.Error($"rope_type is \"{type}\"; supported: default, linear, proportional");
         double share = type == "proportional" ? p.Double("partial_rotary_factor", 1) : 1;
-        double factor = type == "proportional" ? p.Double("factor", 1) : 1, rope = p.Double("rope_theta", theta);
+        double factor = type == "default" ? 1 : p.Double("factor", 1), rope = p.Double("rope_theta", theta);
         if (share is <= 0 or > 1) throw c.Error($"partial_rotary_factor is {share}, expected above 0 and up to 1");
         if ((float)rope <= 0 || (float)factor <= 0) throw c.Error($"rope_theta {rope} and factor {factor} must be above 0 in float32");
         return new RopeParameters(rope, share, factor);

@@ -56,10 +56,10 @@ internal sealed class Gemma4Loader(
             Config = layer,
             LayerScalar = Require($"{p}layer_scalar", 1).ToSingles()[0],
             InputLayerNorm = Vector($"{p}input_layernorm.weight", hidden),
-            QProj = Linear($"{attention}q_proj", queries, hidden),
-            KProj = shared ? null : Linear($"{attention}k_proj", keys, hidden),
-            VProj = shared || layer.KeyIsValue ? null : Linear($"{attention}v_proj", keys, hidden),
-            OProj = Linear($"{attention}o_proj", hidden, queries),
+            QProj = AttentionLinear($"{attention}q_proj", queries, hidden),
+            KProj = shared ? null : AttentionLinear($"{attention}k_proj", keys, hidden),
+            VProj = shared || layer.KeyIsValue ? null : AttentionLinear($"{attention}v_proj", keys, hidden),
+            OProj = AttentionLinear($"{attention}o_proj", hidden, queries),
             QNorm = Vector($"{attention}q_norm.weight", layer.HeadDim),
             KNorm = shared ? null : Vector($"{attention}k_norm.weight", layer.HeadDim),
             PostAttentionLayerNorm = Vector($"{p}post_attention_layernorm.weight", hidden),
@@ -117,10 +117,13 @@ internal sealed class Gemma4Loader(
             Vector("per_layer_projection_norm.weight", d));
     }
 
+    private AdaptedLinear AttentionLinear(string name, int rows, int columns)
+        => Linear(name, Matrix(name, rows, columns), config.AttentionBias ? Vector($"{name}.bias", rows) : null);
+
     private AdaptedLinear Linear(string name, int rows, int columns) => Linear(name, Matrix(name, rows, columns));
 
-    private AdaptedLinear Linear(string name, StoredMatrix weight)
-        => new(kernels.LoadLinear(weight), sites.AddLinear(name, weight.Rows, weight.Columns));
+    private AdaptedLinear Linear(string name, StoredMatrix weight, IBuffer? bias = null)
+        => new(kernels.LoadLinear(weight), bias, sites.AddLinear(name, weight.Rows, weight.Columns));
 
     private AdaptedEmbedding Embedding(string name, StoredMatrix table, float scale)
         => new(kernels.LoadEmbedding(table), sites.AddEmbedding(name, table, scale));

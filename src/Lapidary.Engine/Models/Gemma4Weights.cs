@@ -3,8 +3,8 @@ using Lapidary.Lora;
 
 namespace Lapidary.Models;
 
-/// <summary>A weight matrix and what adapters add to it.</summary>
-internal sealed record AdaptedLinear(ILinear Weight, LinearSite Site);
+/// <summary>A weight matrix, its bias where it has one, and what adapters add to it.</summary>
+internal sealed record AdaptedLinear(ILinear Weight, IBuffer? Bias, LinearSite Site);
 
 /// <summary>A table and what adapters add to it.</summary>
 internal sealed record AdaptedEmbedding(IEmbedding Table, EmbeddingSite Site);

@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
 using Lapidary.Checkpoints;
+using Lapidary.Experts;
 using Lapidary.Models;
+using Lapidary.Quantization;
 
 namespace Lapidary.Verification;
 
@@ -37,13 +39,14 @@ public sealed record Fault(string Name, string Description)
 
     public IKernels Apply(IKernels kernels) => Name == "no-vnorm" ? new NoValueNorm(kernels) : kernels;
 
-    public ICheckpoint Apply(ICheckpoint checkpoint, Gemma4Config config) => Name switch
+    /// <summary>The weights with the fault, however they are stored.</summary>
+    public IWeightSource Apply(IWeightSource weights, Gemma4Config config) => Name switch
     {
-        "one-plus-norm" => new Altered(checkpoint, name => name.EndsWith("norm.weight", StringComparison.Ordinal), AddOne),
-        "swap-halves" when config.Experts is not null => new Altered(checkpoint, name => name.EndsWith("gate_up_proj", StringComparison.Ordinal), SwapHalves),
-        "swap-halves" => new Renamed(checkpoint, ("mlp.gate_proj", "mlp.up_proj")),
-        "drop-expert" => new Altered(checkpoint, name => name.EndsWith("experts.down_proj", StringComparison.Ordinal), DropExperts),
-        _ => checkpoint,
+        "one-plus-norm" => new OnePlusNorm(weights),
+        "swap-halves" when config.Experts is not null => new SwappedExperts(weights),
+        "swap-halves" => new SwappedMlp(weights),
+        "drop-expert" => new DroppedExpert(weights),
+        _ => weights,
     };
 
     private Activation? Replacement => Name switch
@@ -52,29 +55,6 @@ public sealed record Fault(string Name, string Description)
         "silu" => Activation.FromHuggingFace("silu"),
         _ => null,
     };
-
-    private static void AddOne(StoredTensor tensor, Span<byte> bytes)
-    {
-        float[] values = tensor.ToSingles();
-        if (tensor.DType != DType.F32)
-            for (int i = 0; i < values.Length; i++)
-                MemoryMarshal.Cast<byte, ushort>(bytes)[i] = (ushort)(BitConverter.SingleToUInt32Bits(values[i] + 1) >> 16);
-        else
-            for (int i = 0; i < values.Length; i++) MemoryMarshal.Cast<byte, float>(bytes)[i] = values[i] + 1;
-    }
-
-    private static void SwapHalves(StoredTensor tensor, Span<byte> bytes)
-    {
-        int half = bytes.Length / (int)tensor.Shape[0] / 2;
-        for (int start = 0; start < bytes.Length; start += 2 * half)
-        {
-            byte[] gate = bytes.Slice(start, half).ToArray();
-            bytes.Slice(start + half, half).CopyTo(bytes[start..]);
-            gate.CopyTo(bytes[(start + half)..]);
-        }
-    }
-
-    private static void DropExperts(StoredTensor tensor, Span<byte> bytes) => bytes[..(bytes.Length / (int)tensor.Shape[0])].Clear();
 
     /// <summary>Values pass as they are. Only values are normalised by head without a weight.</summary>
     private sealed class NoValueNorm(IKernels inner) : ForwardingKernels(inner)
@@ -85,37 +65,81 @@ public sealed record Fault(string Name, string Description)
         }
     }
 
-    private delegate void Alteration(StoredTensor tensor, Span<byte> bytes);
-
-    /// <summary>A checkpoint of which some tensors are changed copies.</summary>
-    private sealed class Altered(ICheckpoint inner, Func<string, bool> matches, Alteration alter) : ICheckpoint
+    /// <summary>The same weights but for what a fault overrides.</summary>
+    private abstract class FaultyWeights(IWeightSource inner) : IWeightSource
     {
         public string Location => inner.Location;
-        public IReadOnlyCollection<string> Names => inner.Names;
-
-        public StoredTensor? Find(string name)
-        {
-            if (inner.Find(name) is not { } tensor || !matches(name)) return inner.Find(name);
-            byte[] bytes = GC.AllocateUninitializedArray<byte>(checked((int)tensor.ByteLength), pinned: true);
-            tensor.Bytes(0, bytes.Length).CopyTo(bytes);
-            alter(tensor, bytes);
-            return new StoredTensor(name, tensor.DType, tensor.Shape, Marshal.UnsafeAddrOfPinnedArrayElement(bytes, 0), bytes);
-        }
-
-        public void Dispose() => inner.Dispose();
+        public long ByteLength => inner.ByteLength;
+        public virtual StoredTensor Require(string name, params ReadOnlySpan<long> shape) => inner.Require(name, shape);
+        public virtual StoredMatrix Matrix(string name, int rows, int columns) => inner.Matrix(name, rows, columns);
+        public virtual ExpertWeights Experts(string name, int count, int intermediateSize, int hiddenSize)
+            => inner.Experts(name, count, intermediateSize, hiddenSize);
+        public void IgnoreModule(string name) => inner.IgnoreModule(name);
+        public IReadOnlyList<string> Unused() => inner.Unused();
     }
 
-    /// <summary>A checkpoint in which two kinds of tensors have exchanged their names.</summary>
-    private sealed class Renamed(ICheckpoint inner, (string A, string B) names) : ICheckpoint
+    private sealed class OnePlusNorm(IWeightSource inner) : FaultyWeights(inner)
     {
-        public string Location => inner.Location;
-        public IReadOnlyCollection<string> Names => inner.Names;
+        public override StoredTensor Require(string name, params ReadOnlySpan<long> shape)
+        {
+            StoredTensor tensor = base.Require(name, shape);
+            if (!name.EndsWith("norm.weight", StringComparison.Ordinal)) return tensor;
+            float[] values = [.. tensor.ToSingles().Select(value => value + 1)];
+            return Tensor(tensor, DType.F32, MemoryMarshal.AsBytes<float>(values));
+        }
+    }
 
-        public StoredTensor? Find(string name)
-            => name.Contains(names.A, StringComparison.Ordinal) ? inner.Find(name.Replace(names.A, names.B, StringComparison.Ordinal))
-             : name.Contains(names.B, StringComparison.Ordinal) ? inner.Find(name.Replace(names.B, names.A, StringComparison.Ordinal))
-             : inner.Find(name);
+    private sealed class SwappedExperts(IWeightSource inner) : FaultyWeights(inner)
+    {
+        public override ExpertWeights Experts(string name, int count, int intermediateSize, int hiddenSize)
+        {
+            ExpertWeights weights = base.Experts(name, count, intermediateSize, hiddenSize);
+            return weights with { Gate = weights.Up!, Up = weights.Gate };
+        }
+    }
 
-        public void Dispose() => inner.Dispose();
+    private sealed class SwappedMlp(IWeightSource inner) : FaultyWeights(inner)
+    {
+        public override StoredMatrix Matrix(string name, int rows, int columns) => base.Matrix(
+            name.Contains(".gate_proj", StringComparison.Ordinal) ? name.Replace(".gate_proj", ".up_proj", StringComparison.Ordinal)
+            : name.Replace(".up_proj", ".gate_proj", StringComparison.Ordinal), rows, columns);
+    }
+
+    private sealed class DroppedExpert(IWeightSource inner) : FaultyWeights(inner)
+    {
+        public override ExpertWeights Experts(string name, int count, int intermediateSize, int hiddenSize)
+        {
+            ExpertWeights weights = base.Experts(name, count, intermediateSize, hiddenSize);
+            return weights with { Down = [Nothing(weights.Down[0]), .. weights.Down.Skip(1)] };
+        }
+
+        private static StoredMatrix Nothing(StoredMatrix matrix) => matrix switch
+        {
+            DenseMatrix dense => new DenseMatrix(Tensor(dense.Tensor, dense.Tensor.DType, new byte[dense.Tensor.ByteLength])),
+            QuantizedMatrix quantized => new NoScales(quantized),
+            _ => throw new CheckpointException($"matrix \"{matrix.Name}\" is {matrix.Format}, which cannot be dropped"),
+        };
+    }
+
+    private sealed class NoScales(QuantizedMatrix inner) : QuantizedMatrix(inner.Name, inner.Rows, inner.Columns, inner.Format)
+    {
+        public override long ByteLength => inner.ByteLength;
+        public override ReadOnlySpan<int> ColumnGroups => inner.ColumnGroups;
+        public override StoredMatrix SliceRows(int first, int count) => new NoScales((QuantizedMatrix)inner.SliceRows(first, count));
+        public override void ReadCodes(int row, Span<byte> codes) => inner.ReadCodes(row, codes);
+
+        public override void ReadScales(int row, Span<float> scales, Span<float> offsets)
+        {
+            scales.Clear();
+            offsets.Clear();
+        }
+    }
+
+    /// <summary>A tensor of the name and shape of another, in memory of its own.</summary>
+    private static StoredTensor Tensor(StoredTensor like, DType dtype, ReadOnlySpan<byte> values)
+    {
+        byte[] bytes = GC.AllocateUninitializedArray<byte>(values.Length, pinned: true);
+        values.CopyTo(bytes);
+        return new StoredTensor(like.Name, dtype, like.Shape, Marshal.UnsafeAddrOfPinnedArrayElement(bytes, 0), bytes);
     }
 }

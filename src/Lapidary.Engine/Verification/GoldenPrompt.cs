@@ -1,4 +1,5 @@
 using Lapidary.Checkpoints;
+using Lapidary.Models;
 
 namespace Lapidary.Verification;
 
@@ -30,6 +31,15 @@ internal sealed class GoldenPrompt
 
     /// <summary>[n, vocab] logits of the greedy steps, all of them or (trained model) the first.</summary>
     public StoredTensor? GreedyLogits => Find(full ? "greedy_logits" : "first_logits");
+
+    /// <exception cref="CheckpointException">The golden cannot be of that model.</exception>
+    public void Check(Gemma4Config config)
+    {
+        if (TokenIds.Length == 0) throw new CheckpointException($"{goldens.Location}: prompt \"{Name}\" is empty");
+        foreach (int id in TokenIds.Concat(Greedy))
+            if (id < 0 || id >= config.VocabSize)
+                throw new CheckpointException($"{goldens.Location}: prompt \"{Name}\" holds token id {id}, the model's vocabulary has {config.VocabSize}; the goldens are of another model");
+    }
 
     public static IReadOnlyList<GoldenPrompt> All(ICheckpoint goldens)
     {

@@ -34,14 +34,16 @@ public static class Parity
         using ICheckpoint goldens = Checkpoint.Open(Path.Combine(folder, "golden.safetensors"));
         IReadOnlyList<GoldenPrompt> prompts = GoldenPrompt.All(goldens);
         if (prompts.Count == 0) return new ParityReport(folder, [], 0, 0, "golden.safetensors holds no prompts");
+        foreach (GoldenPrompt prompt in prompts) prompt.Check(config);
 
         using ICheckpoint stored = Checkpoint.Open(folder);
-        ICheckpoint checkpoint = options.Fault?.Apply(stored, config) ?? stored;
+        TensorSource tensors = new(stored, config.Quantization);
+        IWeightSource weights = options.Fault?.Apply(tensors, config) ?? tensors;
         config = options.Fault?.Apply(config) ?? config;
         IKernels device = options.Fault?.Apply(kernels) ?? kernels;
 
         int longest = prompts.Max(p => p.TokenIds.Length);
-        using Gemma4 model = Gemma4.Load(checkpoint, config, device, new Gemma4Options
+        using Gemma4 model = Gemma4.Load(weights, config, device, new Gemma4Options
         {
             ExpertBackend = options.ExpertBackend,
             MaxStepTokens = Math.Min(options.MaxStepTokens, longest),

@@ -52,16 +52,34 @@ internal sealed class ParityComparison(IKernels kernels) : ITensorObserver
         foreach ((int? layer, string name) in order)
         {
             (string label, StoredTensor golden) = prompt!.Find(layer, name, layers)!.Value;
-            float[] expected = golden.DType is DType.I32 or DType.I64 ? [.. golden.ToInt32s().Select(i => (float)i)] : golden.ToSingles();
-            float[] actual = [.. observed[(layer, name)]];
-            rows.Add(Row(label, name, actual, expected, (int)golden.Shape[^1]));
-            if (name == "logits") CountArgmax(actual, expected, (int)golden.Shape[^1]);
+            int width = Width(golden);
+            float[] expected = Values(golden), actual = [.. observed[(layer, name)]];
+            if (name is "topk_index" or "topk_weight" && prompt.Find(layer, "topk_index", layers) is { } ids)
+            {
+                SortByExpert(expected, Values(ids.Tensor), width);
+                SortByExpert(actual, [.. observed[(layer, "topk_index")]], width);
+            }
+            rows.Add(Row(label, name, actual, expected, width));
+            if (name == "logits") CountArgmax(actual, expected, width);
         }
+    }
+
+    private static int Width(StoredTensor golden) => golden.Shape.Count == 0 ? 1 : (int)golden.Shape[^1];
+
+    private static float[] Values(StoredTensor golden)
+        => golden.DType is DType.I32 or DType.I64 ? [.. golden.ToInt32s().Select(i => (float)i)] : golden.ToSingles();
+
+    /// <summary>Puts each token's chosen experts in order of their ids. Two with nearly the same probability may come in
+    /// either order, with the same result.</summary>
+    private static void SortByExpert(float[] values, float[] experts, int width)
+    {
+        for (int start = 0; start + width <= Math.Min(values.Length, experts.Length); start += width)
+            experts.AsSpan(start, width).ToArray().AsSpan().Sort(values.AsSpan(start, width));
     }
 
     public void Greedy(GoldenPrompt golden, int[] tokens, float[] logits, float[] expected)
     {
-        if (expected.Length > 0) rows.Add(Row($"{golden.Name}.greedy_logits", "greedy_logits", logits, expected, (int)golden.GreedyLogits!.Shape[^1]));
+        if (expected.Length > 0) rows.Add(Row($"{golden.Name}.greedy_logits", "greedy_logits", logits, expected, Width(golden.GreedyLogits!)));
         rows.Add(Row($"{golden.Name}.greedy_tokens", "greedy_tokens", [.. tokens.Select(t => (float)t)], [.. golden.Greedy.Select(t => (float)t)], golden.Greedy.Length));
         ArgmaxAgreed += tokens.Zip(golden.Greedy).Count(pair => pair.First == pair.Second);
         Positions += tokens.Length;

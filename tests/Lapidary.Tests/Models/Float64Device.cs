@@ -167,6 +167,8 @@ internal sealed class Float64Device : IKernels
         }
     }
 
+    public void AddBias(IBuffer bias, IBuffer x) => Each(x, (t, c) => ((Handle)x)[t, c] + ((Handle)bias)[0, c]);
+
     public void Add(IBuffer x, IBuffer residual) => Each(residual, (t, c) => ((Handle)residual)[t, c] + ((Handle)x)[t, c]);
 
     public void Scale(IBuffer x, float factor) => Each(x, (t, c) => ((Handle)x)[t, c] * factor);
