@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Lapidary.Cli.Commands;
 using Lapidary.Cli.Reports;
+using Lapidary.Conformance;
 using Lapidary.Verification;
 
 namespace Lapidary.Cli;
@@ -10,6 +11,7 @@ namespace Lapidary.Cli;
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals)]
 [JsonSerializable(typeof(ParityReport))]
 [JsonSerializable(typeof(RoutingReport))]
+[JsonSerializable(typeof(ConformanceReport))]
 [JsonSerializable(typeof(VerifyResult))]
 [JsonSerializable(typeof(int[]))]
 [JsonSerializable(typeof(string))]

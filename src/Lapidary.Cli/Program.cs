@@ -13,6 +13,7 @@ RootCommand root = new("Lapidary runs mixture-of-experts language models from Hu
     InspectCommand.Create(),
     DoctorCommand.Create(),
     ParityCommand.Create(),
+    MoeCommand.Create(),
     VerifyCommand.Create(),
     BenchCommand.Create(),
     ExpertsCommand.Create(),

@@ -7,12 +7,12 @@ internal static class ExpertSupport
 {
     /// <summary>Backends that multiply codes of some widths.</summary>
     public static Support Codes(ExpertLayerSpec spec, int[] bits, string which) => spec.Weights.Code is not { } code
-        ? Support.No($"weights are {spec.Weights}; this backend multiplies codes of {which} bits")
-        : !bits.Contains(code.Bits) ? Support.No($"weights are {spec.Weights}, {code.Bits} bits; this backend multiplies codes of {which} bits")
+        ? Support.No($"takes codes of {which} bits, not {spec.Weights} elements")
+        : !bits.Contains(code.Bits) ? Support.No($"takes codes of {which} bits, not {code.Bits}")
         : Support.Yes;
 
     /// <summary>Backends that multiply any <see cref="Gemm.WeightMatrix"/>.</summary>
     public static Support AnyMatrix(ExpertLayerSpec spec) => spec.Weights is { Code: not null } or { Dense: DType.F32 or DType.F16 or DType.BF16 }
         ? Support.Yes
-        : Support.No($"weights are {spec.Weights}; this backend multiplies F32, F16, BF16 and coded weights");
+        : Support.No($"takes F32, F16, BF16 and coded weights, not {spec.Weights}");
 }

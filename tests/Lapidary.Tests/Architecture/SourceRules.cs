@@ -26,6 +26,8 @@ internal static partial class SourceRules
     {
         ["src/Lapidary.Core/Activations.cs"] = "the definitions",
         ["src/Lapidary.Engine/Models/Gemma4ConfigReader.cs"] = "the default of HuggingFace's Gemma4TextConfig",
+        ["src/Lapidary.Engine/Conformance/ReferenceFormulas.cs"] = "the same functions once more, in float64 and sharing nothing",
+        ["src/Lapidary.Engine/Conformance/MoeFault.cs"] = "faults put a wrong activation in on purpose",
         ["src/Lapidary.Engine/Verification/Fault.cs"] = "faults put a wrong activation in on purpose",
     };
 
