@@ -81,8 +81,9 @@ internal sealed record ModelFacts(
 
     private static List<BackendFacts> Backends(ICheckpoint checkpoint, Gemma4Config config, CpuKernels kernels)
     {
-        if (Gemma4.ExpertSpec(config, Gemma4.ExpertFormat(config, new TensorSource(checkpoint, config.Quantization)), maxLoras: 0) is not { } spec) return [];
-        ExpertSelection selection = Lapidary.Experts.ExpertBackends.Select(kernels.ExpertBackends, spec, forced: null);
+        IReadOnlyList<ExpertLayerSpec> specs = Gemma4.ExpertSpecs(config, new TensorSource(checkpoint, config.Quantization), maxLoras: 0);
+        if (specs.Count == 0) return [];
+        ExpertSelection selection = Lapidary.Experts.ExpertBackends.Select(kernels.ExpertBackends, specs, forced: null);
         return [.. selection.Answers.Select(a => new BackendFacts(a.Backend.Name, a.Backend == selection.Chosen, a.Support.ToString(), a.Backend.Purpose))];
     }
 }

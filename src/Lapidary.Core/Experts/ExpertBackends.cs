@@ -12,10 +12,12 @@ public sealed record ExpertSelection(IExpertBackend Chosen, IReadOnlyList<Backen
 public static class ExpertBackends
 {
     /// <summary>Chooses once, at load: the first backend in the device's order that can serve, or the forced one.</summary>
+    /// <param name="specs">Every kind of layer in the model: a checkpoint may store some experts in another format than others.</param>
     /// <exception cref="BackendException">Nothing fits, or the forced one does not; every reason is listed.</exception>
-    public static ExpertSelection Select(IReadOnlyList<IExpertBackend> backends, ExpertLayerSpec spec, string? forced)
+    public static ExpertSelection Select(IReadOnlyList<IExpertBackend> backends, IReadOnlyList<ExpertLayerSpec> specs, string? forced)
     {
-        BackendAnswer[] answers = [.. backends.Select(b => new BackendAnswer(b, b.Supports(spec)))];
+        // The first refusal is the answer; default is yes.
+        BackendAnswer[] answers = [.. backends.Select(b => new BackendAnswer(b, specs.Select(b.Supports).FirstOrDefault(support => !support.Supported)))];
         if (forced is not null) return Forced(answers, forced);
 
         BackendAnswer? first = Array.Find(answers, a => a.Support.Supported);

@@ -16,6 +16,9 @@ public sealed record ExpertLayerSpec(
 public sealed record ExpertWeights(
     IReadOnlyList<StoredMatrix> Gate, IReadOnlyList<StoredMatrix>? Up, IReadOnlyList<StoredMatrix> Down)
 {
+    /// <summary>Every matrix of every expert.</summary>
+    public IEnumerable<StoredMatrix> Matrices => Gate.Concat(Up ?? []).Concat(Down);
+
     /// <summary>From the fused layout of HuggingFace: a gate_up [2i, h] for each expert with the gate's rows first, a down [h, i].</summary>
     public static ExpertWeights FromFused(IReadOnlyList<StoredMatrix> gateUp, IReadOnlyList<StoredMatrix> down) => new(
         [.. gateUp.Select(matrix => matrix.SliceRows(0, matrix.Rows / 2))],

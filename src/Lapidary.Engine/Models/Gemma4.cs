@@ -62,20 +62,27 @@ public sealed class Gemma4 : IModel, IDisposable
     /// <inheritdoc cref="Load(ICheckpoint, Gemma4Config, IKernels, Gemma4Options)"/>
     public static Gemma4 Load(IWeightSource tensors, Gemma4Config config, IKernels kernels, Gemma4Options options)
     {
-        ExpertSelection? selection = ExpertSpec(config, ExpertFormat(config, tensors), options.MaxLoras) is { } spec
-            ? ExpertBackends.Select(kernels.ExpertBackends, spec, options.ExpertBackend)
-            : null;
+        IReadOnlyList<ExpertWeights> experts = Gemma4Loader.Experts(config, tensors);
+        ExpertSelection? selection = experts.Count == 0
+            ? null
+            : ExpertBackends.Select(kernels.ExpertBackends, ExpertSpecs(config, experts, options.MaxLoras), options.ExpertBackend);
         LoraSites sites = new(options.MaxLoras);
-        Gemma4Loader loader = new(config, tensors, kernels, selection?.Chosen, sites, options);
+        Gemma4Loader loader = new(config, tensors, experts, kernels, selection?.Chosen, sites, options);
         return new Gemma4(kernels, config, loader.Load(), sites, selection, options);
     }
 
-    /// <summary>What an expert backend has to serve; null when the model has no experts.</summary>
-    public static ExpertLayerSpec? ExpertSpec(Gemma4Config config, WeightFormat weights, int maxLoras) => config.Experts is { } experts
-        ? new ExpertLayerSpec(
-            experts.NumExperts, experts.TopKExperts, config.HiddenSize, experts.MoeIntermediateSize, config.HiddenActivation,
-            ActivationForm.Gated, weights, HasLora: maxLoras > 0)
-        : null;
+    /// <summary>What an expert backend has to serve: a spec for each format that experts are stored in; none without experts.</summary>
+    /// <exception cref="CheckpointException">Experts are not stored as the configuration says.</exception>
+    public static IReadOnlyList<ExpertLayerSpec> ExpertSpecs(Gemma4Config config, IWeightSource tensors, int maxLoras)
+        => ExpertSpecs(config, Gemma4Loader.Experts(config, tensors), maxLoras);
+
+    private static ExpertLayerSpec[] ExpertSpecs(Gemma4Config config, IReadOnlyList<ExpertWeights> experts, int maxLoras)
+        => [.. experts.SelectMany(layer => layer.Matrices).Select(matrix => matrix.Format).Distinct().Select(format => ExpertSpec(config, format, maxLoras))];
+
+    /// <summary>A layer's experts in that format.</summary>
+    internal static ExpertLayerSpec ExpertSpec(Gemma4Config config, WeightFormat weights, int maxLoras) => new(
+        config.Experts!.NumExperts, config.Experts.TopKExperts, config.HiddenSize, config.Experts.MoeIntermediateSize, config.HiddenActivation,
+        ActivationForm.Gated, weights, HasLora: maxLoras > 0);
 
     /// <inheritdoc/>
     public IBuffer Forward(ForwardBatch batch, KeyValueCache cache)
@@ -239,12 +246,6 @@ public sealed class Gemma4 : IModel, IDisposable
         Adapters.Dispose();
         scratch.Dispose();
     }
-
-    /// <summary>How the experts are stored, to ask backends with before anything is loaded.</summary>
-    /// <exception cref="CheckpointException">They are not stored as the configuration says.</exception>
-    public static WeightFormat ExpertFormat(Gemma4Config config, IWeightSource tensors) => config.Experts is { } experts
-        ? tensors.Experts("layers.0.experts", experts.NumExperts, experts.MoeIntermediateSize, config.HiddenSize).Gate[0].Format
-        : WeightFormat.OfDense(DType.BF16);
 }
 
 /// <summary>Choices made when a model is loaded.</summary>

@@ -7,7 +7,7 @@ namespace Lapidary.Models;
 
 /// <summary>Binds the tensors of a checkpoint to the layers of the configuration. Every tensor is accounted for.</summary>
 internal sealed class Gemma4Loader(
-    Gemma4Config config, IWeightSource tensors, IKernels kernels, IExpertBackend? expertBackend, LoraSites sites,
+    Gemma4Config config, IWeightSource tensors, IReadOnlyList<ExpertWeights> experts, IKernels kernels, IExpertBackend? expertBackend, LoraSites sites,
     Gemma4Options options)
 {
     // Above this size a look at every weight would cost more than the rest of the load. Small tensors are always checked,
@@ -68,35 +68,32 @@ internal sealed class Gemma4Loader(
             UpProj = Linear($"{p}mlp.up_proj", layer.IntermediateSize, hidden),
             DownProj = Linear($"{p}mlp.down_proj", hidden, layer.IntermediateSize),
             PostFeedforwardLayerNorm = Vector($"{p}post_feedforward_layernorm.weight", hidden),
-            Moe = LoadMoe(p),
+            Moe = LoadMoe(layer.Index, p),
             PerLayerInput = LoadPerLayerInput(p),
         };
     }
 
-    private Gemma4MoeWeights? LoadMoe(string p)
+    /// <summary>The routed experts of each layer, where they lie; none when the model has none.</summary>
+    /// <exception cref="CheckpointException">They are missing, or not stored as the configuration says.</exception>
+    public static IReadOnlyList<ExpertWeights> Experts(Gemma4Config config, IWeightSource tensors) => config.Experts is { } e
+        ? [.. config.Layers.Select(layer => tensors.Experts($"layers.{layer.Index}.experts", e.NumExperts, e.MoeIntermediateSize, config.HiddenSize))]
+        : [];
+
+    private Gemma4MoeWeights? LoadMoe(int index, string p)
     {
-        if (config.Experts is not { } experts || expertBackend is null) return null;
-        ExpertWeights weights = tensors.Experts($"{p}experts", experts.NumExperts, experts.MoeIntermediateSize, hidden);
-        foreach (StoredMatrix matrix in weights.Gate.Concat(weights.Up!).Concat(weights.Down)) CheckFinite(matrix);
-        ExpertLayerSpec spec = Gemma4.ExpertSpec(config, weights.Gate[0].Format, sites.Slots)!;
-        RequireSupport(expertBackend, spec, weights);
+        if (config.Experts is not { } sizes || expertBackend is null) return null;
+        ExpertWeights weights = experts[index];
+        foreach (StoredMatrix matrix in weights.Matrices) CheckFinite(matrix);
+        ExpertLayerSpec spec = Gemma4.ExpertSpec(config, weights.Gate[0].Format, sites.Slots);
         return new Gemma4MoeWeights(
             kernels.LoadVector(Require($"{p}router.scale", hidden), MathF.Pow(hidden, -0.5f)),
-            Linear($"{p}router.proj", experts.NumExperts, hidden),
-            Vector($"{p}router.per_expert_scale", experts.NumExperts),
+            Linear($"{p}router.proj", sizes.NumExperts, hidden),
+            Vector($"{p}router.per_expert_scale", sizes.NumExperts),
             expertBackend.Create(spec, weights, options.MaxStepTokens),
-            sites.AddExperts($"{p}experts", experts.NumExperts, hidden, experts.MoeIntermediateSize),
+            sites.AddExperts($"{p}experts", sizes.NumExperts, hidden, sizes.MoeIntermediateSize),
             Vector($"{p}post_feedforward_layernorm_1.weight", hidden),
             Vector($"{p}pre_feedforward_layernorm_2.weight", hidden),
             Vector($"{p}post_feedforward_layernorm_2.weight", hidden));
-    }
-
-    /// <summary>The backend was chosen by the first layer's format; checkpoints may mix formats.</summary>
-    private static void RequireSupport(IExpertBackend backend, ExpertLayerSpec spec, ExpertWeights weights)
-    {
-        foreach (StoredMatrix matrix in weights.Gate.Concat(weights.Up ?? []).Concat(weights.Down))
-            if (!matrix.Format.Equals(spec.Weights) && backend.Supports(spec with { Weights = matrix.Format }) is { Supported: false } no)
-                throw new BackendException($"{matrix.Name} is {matrix.Format}, which expert backend {backend.Name} cannot serve: {no}; force another with --expert-backend");
     }
 
     private Gemma4PerLayerInputWeights? LoadPerLayerInput(string p)

@@ -20,8 +20,8 @@ public sealed class MixedBatchTests
         {
             Gemma4Config config = Gemma4ConfigReader.Load(folder);
             using ICheckpoint checkpoint = Checkpoint.Open(folder);
-            ExpertLayerSpec spec = Gemma4.ExpertSpec(config, Gemma4.ExpertFormat(config, new TensorSource(checkpoint, config.Quantization)), maxLoras: 3)!;
-            foreach (IExpertBackend backend in kernels.ExpertBackends.Where(b => b.Supports(spec).Supported))
+            IReadOnlyList<ExpertLayerSpec> specs = Gemma4.ExpertSpecs(config, new TensorSource(checkpoint, config.Quantization), maxLoras: 3);
+            foreach (IExpertBackend backend in kernels.ExpertBackends.Where(b => specs.All(spec => b.Supports(spec).Supported)))
                 cells.Add(Path.GetRelativePath(Goldens.Repository, folder), backend.Name);
         }
         return cells;
