@@ -13,6 +13,7 @@ namespace Lapidary.Cli;
 [JsonSerializable(typeof(RoutingReport))]
 [JsonSerializable(typeof(ConformanceReport))]
 [JsonSerializable(typeof(VerifyResult))]
+[JsonSerializable(typeof(QuantizeReport))]
 [JsonSerializable(typeof(int[]))]
 [JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(RunResult))]

@@ -16,6 +16,7 @@ RootCommand root = new("Lapidary runs mixture-of-experts language models from Hu
     MoeCommand.Create(),
     VerifyCommand.Create(),
     BenchCommand.Create(),
+    QuantizeCommand.Create(),
     ExpertsCommand.Create(),
     TokenizeCommand.Create(),
     DetokenizeCommand.Create(),

@@ -25,9 +25,12 @@ internal sealed class TextOptions
     public int? MaxTokens(ParseResult parsed) => parsed.GetValue(tokens);
 
     /// <exception cref="RequestException">The file cannot be read, or is not UTF-8.</exception>
-    public string Text(ParseResult parsed)
+    public string Text(ParseResult parsed) => Read(parsed.GetValue(text)!);
+
+    /// <inheritdoc cref="Text"/>
+    /// <param name="file">"-" for standard input.</param>
+    public static string Read(string file)
     {
-        string file = parsed.GetValue(text)!;
         if (file == "-") return StandardStreams.ReadAll();
         try
         {
@@ -44,6 +47,8 @@ internal sealed class TextOptions
     }
 
     /// <summary>The context asked for, or the default where the model allows it.</summary>
-    public int Context(ParseResult parsed, string folder)
-        => parsed.GetValue(context) ?? Math.Min(DefaultContext, Gemma4ConfigReader.Load(folder).MaxPositionEmbeddings);
+    public int Context(ParseResult parsed, string folder) => parsed.GetValue(context) ?? ContextOf(folder);
+
+    /// <summary>The default context, where the model allows it.</summary>
+    public static int ContextOf(string folder) => Math.Min(DefaultContext, Gemma4ConfigReader.Load(folder).MaxPositionEmbeddings);
 }
