@@ -48,7 +48,7 @@ internal sealed class MessageEndpoint(ApiServices api)
 internal sealed class MessageWriter(MessageRequest request, RunningChat chat)
 {
     private readonly MessageBlocks blocks = new();
-    private readonly string id = Answers.NewId("msg");
+    private readonly string id = Answers.NewId("msg_");
 
     public async Task<MessageBody> CollectAsync()
     {

@@ -9,7 +9,7 @@ internal static class Answers
     /// <summary>The same program gives the same text for the same seed.</summary>
     public static string Fingerprint { get; } = $"lapidary-{ServerVersion.Current.Version}";
 
-    public static string NewId(string prefix) => $"{prefix}-{Guid.NewGuid():N}";
+    public static string NewId(string prefix) => $"{prefix}{Guid.NewGuid():N}";
 
     public static long Now() => DateTimeOffset.UtcNow.ToUnixTimeSeconds();
 

@@ -25,7 +25,7 @@ internal sealed class ChatEndpoint(ApiServices api)
 /// <summary>One chat while it is answered.</summary>
 internal sealed record ChatExchange(ServedModel Model, ChatCompletionRequest Request, RunningChat Chat)
 {
-    public string Id { get; } = Answers.NewId("chatcmpl");
+    public string Id { get; } = Answers.NewId("chatcmpl-");
 
     public long Created { get; } = Answers.Now();
 

@@ -54,7 +54,7 @@ internal sealed class ChatMessages(ChatTemplate template)
     {
         message.Refuse("audio", "this model writes text only");
         message.Refuse("function_call", "it is the older form of tool_calls; send those");
-        message.Accept("annotations"); // of an answer that is sent back
+        message.Accept("annotations", "parsed"); // of an answer that is sent back
         TemplateValue? content = Content(message);
         string? refusal = message.Text("refusal"), newer = message.Text("reasoning"), reasoning = message.Text("reasoning_content") ?? newer;
         TemplateValue[] made = [.. (message.Objects("tool_calls") ?? []).Select(ToolCall)]; // some servers answer with an empty list, which then comes back
@@ -72,6 +72,7 @@ internal sealed class ChatMessages(ChatTemplate template)
         Fields function = call.Object("function") ?? throw call.Missing("function", "an object with name and arguments");
         string name = function.RequiredText("name"), arguments = function.RequiredText("arguments");
         RequireArguments(arguments, function.At("arguments"));
+        function.Accept("parsed_arguments"); // openai-node's own
         function.Done();
         call.Done();
         return TemplateMessages.Call(id, name, arguments);

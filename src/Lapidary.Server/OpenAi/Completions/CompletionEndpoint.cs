@@ -41,7 +41,7 @@ internal sealed class CompletionWriter
     private readonly RunningRequest running;
     private readonly TokenTexts texts;
     private readonly Choice[] choices;
-    private readonly string id = Answers.NewId("cmpl");
+    private readonly string id = Answers.NewId("cmpl-");
     private readonly long created = Answers.Now();
 
     public CompletionWriter(ServedModel model, CompletionRequest request, RunningRequest running)

@@ -37,7 +37,7 @@ internal sealed class ResponseWriter(ResponseRequest request, RunningChat chat, 
     private static readonly JsonElement NoMetadata = JsonElement.Parse("{}");
 
     private readonly ResponseItems items = new(request.IncludeLogprobs);
-    private readonly string id = Answers.NewId("resp");
+    private readonly string id = Answers.NewId("resp_");
     private readonly long created = Answers.Now();
     private int sequence;
 

@@ -62,7 +62,7 @@ internal sealed class ResponseItems(bool includeLogprobs)
     {
         foreach (ResponseEvent happened in End("completed")) yield return happened;
         kind = Kind.Call;
-        open = new OutputItem(Answers.NewId("fc"), "function_call", "in_progress") { CallId = call.Id, Name = call.Name, Arguments = "" };
+        open = new OutputItem(Answers.NewId("fc_"), "function_call", "in_progress") { CallId = call.Id, Name = call.Name, Arguments = "" };
         yield return new ResponseEvent("response.output_item.added") { OutputIndex = done.Count, Item = open };
     }
 
@@ -70,8 +70,8 @@ internal sealed class ResponseItems(bool includeLogprobs)
     {
         kind = wanted;
         open = wanted == Kind.Message
-            ? new OutputItem(Answers.NewId("msg"), "message", "in_progress") { Role = "assistant", Content = [] }
-            : new OutputItem(Answers.NewId("rs"), "reasoning", "in_progress") { Summary = [], Content = [] };
+            ? new OutputItem(Answers.NewId("msg_"), "message", "in_progress") { Role = "assistant", Content = [] }
+            : new OutputItem(Answers.NewId("rs_"), "reasoning", "in_progress") { Summary = [], Content = [] };
         yield return new ResponseEvent("response.output_item.added") { OutputIndex = done.Count, Item = open };
         yield return new ResponseEvent("response.content_part.added") { ItemId = open.Id, OutputIndex = done.Count, ContentIndex = 0, Part = Part("") };
     }
