@@ -6,7 +6,8 @@ using Lapidary.Sampling;
 namespace Lapidary.Cli;
 
 /// <summary>Options of every command that generates text, and what they make.</summary>
-internal sealed class ModelOptions
+/// <param name="spareAdapterSlots">Room for adapters that are loaded later.</param>
+internal sealed class ModelOptions(int spareAdapterSlots = 0)
 {
     private readonly Option<string?> model = new("--model", "-m") { Description = "Model folder; the embedded model by default." };
     private readonly Option<int?> context = new("--context") { Description = "Most tokens of prompt and output together." };
@@ -23,10 +24,13 @@ internal sealed class ModelOptions
     private readonly Option<long?> seed = new("--seed") { Description = "Repeat a run: same seed, same text." };
     private readonly Option<string[]> stop = new("--stop") { Description = "End the output before this text; may be given several times." };
 
+    private readonly LoraOptions lora = new(spareAdapterSlots);
+
     public void AddTo(Command command)
     {
         foreach (Option option in (Option[])[model, maxTokens, temperature, topK, topP, minP, repetition, presence, frequency, seed, stop, context, threads, backend])
             command.Options.Add(option);
+        lora.AddTo(command);
     }
 
     public CpuKernels Kernels(ParseResult parsed) => Devices.Cpu(parsed.GetValue(threads));
@@ -38,11 +42,15 @@ internal sealed class ModelOptions
         {
             ContextLength = parsed.GetValue(context),
             ExpertBackend = parsed.GetValue(backend),
+            MaxLoras = lora.Slots(parsed),
             Progress = bar.Update,
         });
         bar.Clear();
         return opened;
     }
+
+    /// <inheritdoc cref="LoraOptions.Load"/>
+    public string? LoadAdapters(ParseResult parsed, LanguageModel model) => lora.Load(parsed, model.Adapters);
 
     public SamplingParameters Sampling(ParseResult parsed, LanguageModel model)
     {

@@ -18,11 +18,12 @@ internal sealed class TextStream(LanguageModel model, TextGenerator generator)
     public TimeSpan FirstToken { get; private set; }
     public TimeSpan Total { get; private set; }
 
+    /// <param name="adapter">Name of a loaded adapter; null for the model itself.</param>
     /// <param name="write">Given each piece of text when it is certain; not called without a tokenizer.</param>
-    public void Run(int[] prompt, SamplingParameters parameters, Action<string> write, CancellationToken cancel)
+    public void Run(int[] prompt, SamplingParameters parameters, string? adapter, Action<string> write, CancellationToken cancel)
     {
         Stopwatch watch = Stopwatch.StartNew();
-        foreach (TokenEvent token in generator.Generate(prompt, parameters, cancel))
+        foreach (TokenEvent token in generator.Generate(prompt, parameters, adapter, cancel))
         {
             if (ids.Count == 0) FirstToken = watch.Elapsed;
             ids.Add(token.TokenId);

@@ -29,6 +29,7 @@ internal static class RunCommand
             int[]? given = parsed.GetValue(promptIds) is { } text ? JsonLines.Parse(text, CliJson.Default.Int32Array, "--prompt-ids to be a JSON array of ids") : null;
             using CpuKernels kernels = options.Kernels(parsed);
             using LanguageModel model = options.Open(parsed, kernels);
+            string? adapter = options.LoadAdapters(parsed, model);
             int[] ids = given ?? PromptIds(model, parsed.GetValue(prompt), parsed.GetValue(raw), parsed.GetValue(system), parsed.GetValue(think));
             SamplingParameters sampling = options.Sampling(parsed, model);
             double loadSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
@@ -38,11 +39,11 @@ internal static class RunCommand
             output.AutoFlush = true;
             if (parsed.GetValue(json))
             {
-                stream.Run(ids, sampling, _ => { }, cancel);
-                output.WriteLine(JsonSerializer.Serialize(RunResult.Of(model, ids, stream, loadSeconds), CliJson.Default.RunResult));
+                stream.Run(ids, sampling, adapter, _ => { }, cancel);
+                output.WriteLine(JsonSerializer.Serialize(RunResult.Of(model, adapter, ids, stream, loadSeconds), CliJson.Default.RunResult));
                 return Task.FromResult(0);
             }
-            stream.Run(ids, sampling, output.Write, cancel);
+            stream.Run(ids, sampling, adapter, output.Write, cancel);
             output.WriteLine(model.HasTokenizer ? "" : JsonSerializer.Serialize([.. stream.OutputIds], CliJson.Default.Int32Array));
             Console.Error.WriteLine(stream.Timing(ids.Length));
             return Task.FromResult(0);
@@ -64,10 +65,10 @@ internal static class RunCommand
 
 /// <summary>What <c>run --json</c> prints.</summary>
 internal sealed record RunResult(
-    string Model, IReadOnlyList<int> PromptIds, IReadOnlyList<int> OutputIds, string? Text, string FinishReason, RunTimings Timings)
+    string Model, string? Adapter, IReadOnlyList<int> PromptIds, IReadOnlyList<int> OutputIds, string? Text, string FinishReason, RunTimings Timings)
 {
-    public static RunResult Of(LanguageModel model, int[] prompt, TextStream stream, double loadSeconds) => new(
-        model.Location, prompt, stream.OutputIds, model.HasTokenizer ? stream.Text : null, stream.FinishReason.ToString().ToLowerInvariant(),
+    public static RunResult Of(LanguageModel model, string? adapter, int[] prompt, TextStream stream, double loadSeconds) => new(
+        model.Location, adapter, prompt, stream.OutputIds, model.HasTokenizer ? stream.Text : null, stream.FinishReason.ToString().ToLowerInvariant(),
         new RunTimings(loadSeconds, stream.FirstToken.TotalSeconds, stream.Total.TotalSeconds, prompt.Length / stream.FirstToken.TotalSeconds,
             stream.OutputIds.Count > 1 ? (stream.OutputIds.Count - 1) / (stream.Total - stream.FirstToken).TotalSeconds : 0));
 }

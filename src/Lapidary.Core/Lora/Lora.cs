@@ -15,8 +15,8 @@ public interface IExpertLora : IDisposable
 }
 
 /// <summary>
-/// The adapters' updates of one place in the model, by adapter slot. Slots are filled and emptied between steps, by the
-/// thread that owns the model.
+/// The adapters' updates of one place in the model, by adapter slot. A slot is filled and emptied while no token carries it,
+/// by one thread at a time; others may be in use meanwhile.
 /// </summary>
 public sealed class LoraSlots<T>(int count) where T : class
 {

@@ -3,13 +3,19 @@ using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Lora;
 
+/// <summary>A matrix in memory of its own.</summary>
+internal sealed record AdapterMatrix(CpuBuffer Memory, StoredTensor Tensor) : IDisposable
+{
+    public void Dispose() => Memory.Dispose();
+}
+
 /// <summary>
 /// Copies of an adapter's matrices in native memory, so that its file may change or go. BF16 stays BF16, all else becomes F32.
 /// </summary>
 internal static unsafe class AdapterCopy
 {
     /// <summary>The matrix as it is: [rows, columns].</summary>
-    public static StoredTensor Rows(StoredMatrix matrix)
+    public static AdapterMatrix Rows(StoredMatrix matrix)
     {
         Target target = new(matrix.Name, matrix.Format.Dense, matrix.Rows, matrix.Columns);
         var row = new float[matrix.Columns];
@@ -18,11 +24,11 @@ internal static unsafe class AdapterCopy
             matrix.ReadRow(r, row);
             for (int c = 0; c < row.Length; c++) target.Set(r, c, row[c]);
         }
-        return target.Tensor;
+        return target.Matrix;
     }
 
     /// <summary>The matrix with rows as columns: [columns, rows]; then <paramref name="last"/>, [1, rows], as one more row.</summary>
-    public static StoredTensor Columns(StoredMatrix matrix, StoredMatrix? last)
+    public static AdapterMatrix Columns(StoredMatrix matrix, StoredMatrix? last)
     {
         Target target = new(matrix.Name, matrix.Format.Dense, matrix.Columns + (last is null ? 0 : 1), matrix.Rows);
         var row = new float[Math.Max(matrix.Columns, matrix.Rows)];
@@ -33,14 +39,14 @@ internal static unsafe class AdapterCopy
         }
         last?.ReadRow(0, row.AsSpan(0, matrix.Rows));
         for (int r = 0; last is not null && r < matrix.Rows; r++) target.Set(matrix.Columns, r, row[r]);
-        return target.Tensor;
+        return target.Matrix;
     }
 
     private readonly struct Target(string name, DType? stored, int rows, int columns)
     {
         private readonly CpuBuffer memory = new(stored == DType.BF16 ? DType.BF16 : DType.F32, rows, columns);
 
-        public StoredTensor Tensor => new(name, memory.DType, [rows, columns], (nint)memory.Address, owner: memory);
+        public AdapterMatrix Matrix => new(memory, new StoredTensor(name, memory.DType, [rows, columns], (nint)memory.Address, owner: memory));
 
         public void Set(int row, int column, float value)
         {

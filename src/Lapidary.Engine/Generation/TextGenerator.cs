@@ -15,17 +15,19 @@ public sealed class TextGenerator
         StepLimits limits = new(Sequences: 1, model.Batch.MaxTokens, model.Network.MaxLogitRows);
         core = new EngineCore(model.Kernels, model.Network, model.Cache, model.Batch, limits, PrefixCaching.On, new EngineCounters());
         sequences = new SequenceFactory(
-            model.Cache, model.Network.VocabSize, model.HasTokenizer ? model.Tokenizer : null, model.EosTokenIds, TimeProvider.System);
+            model.Cache, model.Network.VocabSize, model.Adapters, model.HasTokenizer ? model.Tokenizer : null, model.EosTokenIds, TimeProvider.System);
     }
 
     /// <summary>The seed of the last text.</summary>
     public long Seed { get; private set; }
 
     /// <summary>The tokens of a text as they come, the one that ends it included.</summary>
+    /// <param name="adapter">Name of a loaded adapter; null for the model itself.</param>
     /// <exception cref="RequestException">The prompt or a parameter is outside what the model can serve.</exception>
-    public IEnumerable<TokenEvent> Generate(ReadOnlySpan<int> prompt, SamplingParameters parameters, CancellationToken cancel = default)
+    /// <exception cref="AdapterException">No adapter of that name is loaded.</exception>
+    public IEnumerable<TokenEvent> Generate(ReadOnlySpan<int> prompt, SamplingParameters parameters, string? adapter = null, CancellationToken cancel = default)
     {
-        InferenceRequest request = new() { Id = "text", PromptIds = [.. prompt], Sampling = parameters with { N = 1 } };
+        InferenceRequest request = new() { Id = "text", PromptIds = [.. prompt], Sampling = parameters with { N = 1 }, Adapter = adapter };
         sequences.Check(request);
         RequestHandle handle = new(request, maxUnreadEvents: 2);
         Seed = handle.Seed;

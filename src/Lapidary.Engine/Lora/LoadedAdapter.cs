@@ -1,50 +1,20 @@
 namespace Lapidary.Lora;
 
-/// <summary>An adapter that has been read and lies on the device, but in no slot yet.</summary>
-public sealed class PreparedAdapter : IDisposable
+/// <summary>An adapter that sequences can use.</summary>
+public sealed class LoadedAdapter
 {
-    internal PreparedAdapter(string name, LoraAdapter adapter, IKernels kernels)
+    internal LoadedAdapter(string name, string folder, AdapterUpdates updates, int slot, long generation)
     {
         Name = name;
-        Folder = adapter.Folder;
-        Config = adapter.Config;
-        foreach ((LinearSite site, LoraWeights weights) in adapter.Linears) Updates.Add((site.Updates, kernels.LoadLora(weights)));
-        foreach ((EmbeddingSite site, LoraWeights weights) in adapter.Embeddings) Updates.Add((site.Updates, kernels.LoadEmbeddingLora(weights)));
-        foreach ((ExpertSite site, ExpertLoraWeights weights) in adapter.Experts) ExpertUpdates.Add((site.Updates, kernels.LoadExpertLora(weights)));
+        Folder = folder;
+        Updates = updates;
+        Slot = slot;
+        CacheKey = $"{name}#{generation}";
     }
 
     public string Name { get; }
     public string Folder { get; }
-    public LoraConfig Config { get; }
-
-    internal List<(LoraSlots<ILora> Site, ILora Update)> Updates { get; } = [];
-    internal List<(LoraSlots<IExpertLora> Site, IExpertLora Update)> ExpertUpdates { get; } = [];
-
-    internal int Rank => Updates.Select(u => u.Update.Rank).Concat(ExpertUpdates.Select(u => u.Update.Rank)).Max();
-
-    /// <summary>Frees the device's memory.</summary>
-    public void Dispose()
-    {
-        foreach ((_, ILora update) in Updates) update.Dispose();
-        foreach ((_, IExpertLora update) in ExpertUpdates) update.Dispose();
-    }
-}
-
-/// <summary>An adapter that sequences can use.</summary>
-public sealed class LoadedAdapter
-{
-    private readonly PreparedAdapter prepared;
-
-    internal LoadedAdapter(PreparedAdapter prepared, int slot, long generation)
-    {
-        this.prepared = prepared;
-        Slot = slot;
-        CacheKey = $"{prepared.Name}#{generation}";
-    }
-
-    public string Name => prepared.Name;
-    public string Folder => prepared.Folder;
-    public LoraConfig Config => prepared.Config;
+    public LoraConfig Config => Updates.Config;
 
     /// <summary>What tokens of a step carry.</summary>
     public int Slot { get; }
@@ -53,23 +23,52 @@ public sealed class LoadedAdapter
     public string CacheKey { get; }
 
     /// <summary>Sequences that use it now.</summary>
-    public int Users { get; internal set; }
+    public int Holders { get; internal set; }
 
-    /// <summary>No longer to be found, and gone when its last user is.</summary>
+    /// <summary>No longer to be found, and gone when nobody holds it.</summary>
     public bool IsDropped { get; internal set; }
 
-    /// <summary>Puts its updates into its slot at every site.</summary>
-    internal void Fill()
+    internal AdapterUpdates Updates { get; }
+}
+
+/// <summary>One adapter's updates on the device, and the places in the model they are for.</summary>
+internal sealed class AdapterUpdates : IDisposable
+{
+    private readonly List<(LoraSlots<ILora> Site, ILora Update)> updates = [];
+    private readonly List<(LoraSlots<IExpertLora> Site, IExpertLora Update)> expertUpdates = [];
+
+    public AdapterUpdates(LoraAdapter adapter, IKernels kernels)
     {
-        foreach ((LoraSlots<ILora> site, ILora update) in prepared.Updates) site[Slot] = update;
-        foreach ((LoraSlots<IExpertLora> site, IExpertLora update) in prepared.ExpertUpdates) site[Slot] = update;
+        Config = adapter.Config;
+        foreach ((LinearSite site, LoraWeights weights) in adapter.Linears) updates.Add((site.Updates, kernels.LoadLora(weights)));
+        foreach ((EmbeddingSite site, LoraWeights weights) in adapter.Embeddings) updates.Add((site.Updates, kernels.LoadEmbeddingLora(weights)));
+        foreach ((ExpertSite site, ExpertLoraWeights weights) in adapter.Experts) expertUpdates.Add((site.Updates, kernels.LoadExpertLora(weights)));
+        Rank = updates.Select(u => u.Update.Rank).Concat(expertUpdates.Select(u => u.Update.Rank)).Max();
+    }
+
+    public LoraConfig Config { get; }
+
+    /// <summary>The largest.</summary>
+    public int Rank { get; }
+
+    /// <summary>Puts them into a slot at every place.</summary>
+    public void Fill(int slot)
+    {
+        foreach ((LoraSlots<ILora> site, ILora update) in updates) site[slot] = update;
+        foreach ((LoraSlots<IExpertLora> site, IExpertLora update) in expertUpdates) site[slot] = update;
     }
 
     /// <summary>Empties the slot and frees the device's memory.</summary>
-    internal void Empty()
+    public void Clear(int slot)
     {
-        foreach ((LoraSlots<ILora> site, _) in prepared.Updates) site[Slot] = null;
-        foreach ((LoraSlots<IExpertLora> site, _) in prepared.ExpertUpdates) site[Slot] = null;
-        prepared.Dispose();
+        foreach ((LoraSlots<ILora> site, _) in updates) site[slot] = null;
+        foreach ((LoraSlots<IExpertLora> site, _) in expertUpdates) site[slot] = null;
+        Dispose();
+    }
+
+    public void Dispose()
+    {
+        foreach ((_, ILora update) in updates) update.Dispose();
+        foreach ((_, IExpertLora update) in expertUpdates) update.Dispose();
     }
 }

@@ -29,7 +29,7 @@ public sealed class Gemma4 : IModel, IDisposable
         MaxStepTokens = options.MaxStepTokens;
         MaxLogitRows = options.MaxLogitRows;
         scratch = new Gemma4Scratch(kernels, config, options.MaxStepTokens, options.MaxLogitRows);
-        Adapters = new LoraAdapters(kernels, sites, scratch.ReserveLowRank);
+        Adapters = new LoraAdapters(kernels, sites);
         activation = kernels.LoadActivation(config.HiddenActivation);
         slidingFrequencies = Frequencies(config.SlidingRope, config.Layers.FirstOrDefault(l => !l.IsFull));
         fullFrequencies = Frequencies(config.FullRope, config.Layers.FirstOrDefault(l => l.IsFull));
@@ -47,7 +47,7 @@ public sealed class Gemma4 : IModel, IDisposable
     /// <summary>Which expert backend serves the model and why; null without experts.</summary>
     public ExpertSelection? Experts { get; }
 
-    /// <summary>The adapters that tokens of a step may use; loaded and dropped between steps.</summary>
+    /// <inheritdoc/>
     public LoraAdapters Adapters { get; }
 
     public ITensorObserver? Observer { get; set; }
@@ -89,6 +89,7 @@ public sealed class Gemma4 : IModel, IDisposable
     {
         scratch.SetRows(batch.Tokens, batch.LogitCount);
         batch.Upload();
+        if (batch.UsesAdapters) scratch.ReserveLowRank(Adapters.Rank);
 
         IBuffer hidden = scratch.Hidden;
         Embed(weights.EmbedTokens, batch, hidden);

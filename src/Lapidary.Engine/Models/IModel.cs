@@ -1,4 +1,5 @@
 using Lapidary.KvCache;
+using Lapidary.Lora;
 
 namespace Lapidary.Models;
 
@@ -12,6 +13,9 @@ public interface IModel
 
     /// <summary>Most rows of one step that get logits.</summary>
     int MaxLogitRows { get; }
+
+    /// <summary>The adapters that sequences may use.</summary>
+    LoraAdapters Adapters { get; }
 
     /// <summary>Computes one step and advances its sequences. A sequence's logits depend on its tokens and adapter only.</summary>
     /// <returns>[r, vocab] logits of the rows the batch asked for; valid until the next call.</returns>

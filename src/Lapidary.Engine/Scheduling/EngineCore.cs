@@ -56,7 +56,9 @@ internal sealed class EngineCore(
         {
             Sequence sequence = part.Sequence;
             int firstRow = batch.LogitCount;
-            batch.Add(sequence.Cache, sequence.Tokens.Slice(sequence.Cache.Length, part.Tokens), part.Rows);
+            batch.Add(
+                sequence.Cache, sequence.Tokens.Slice(sequence.Cache.Length, part.Tokens), part.Rows,
+                sequence.Adapter?.Slot ?? ForwardBatch.NoAdapter);
             if (batch.LogitCount > firstRow) rows[used++] = (sequence, firstRow..batch.LogitCount);
         }
         try
@@ -127,6 +129,7 @@ internal sealed class EngineCore(
     {
         counters.Finish(reason);
         scheduler.Remove(sequence);
+        if (sequence.Adapter is { } adapter) model.Adapters.Release(adapter);
         Interlocked.Decrement(ref counters.Accepted);
         sequence.Handle.CompleteChoice();
     }

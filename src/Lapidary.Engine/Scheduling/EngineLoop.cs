@@ -39,7 +39,7 @@ public sealed class EngineLoop : IDisposable
         if (batch.MaxSequences < options.MaxNumSeqs || model.MaxLogitRows < options.MaxNumSeqs)
             throw new RequestException($"the model was opened for {Math.Min(batch.MaxSequences, model.MaxLogitRows)} texts at once, and max_num_seqs is {options.MaxNumSeqs}");
         this.options = options;
-        sequences = new SequenceFactory(cache, model.VocabSize, tokenizer, eosTokenIds, time ?? TimeProvider.System);
+        sequences = new SequenceFactory(cache, model.VocabSize, model.Adapters, tokenizer, eosTokenIds, time ?? TimeProvider.System);
         StepLimits limits = new(options.MaxNumSeqs, Math.Min(options.MaxNumBatchedTokens, batch.MaxTokens), model.MaxLogitRows);
         core = new EngineCore(kernels, model, cache, batch, limits, options.PrefixCaching, counters);
         thread = new Thread(Run) { IsBackground = true, Name = "lapidary-engine" };
@@ -58,6 +58,7 @@ public sealed class EngineLoop : IDisposable
     /// <exception cref="ParameterException">A sampling parameter is out of range.</exception>
     /// <exception cref="ContextOverflowException">The prompt leaves no room for output.</exception>
     /// <exception cref="RequestException">The prompt is empty or holds an id outside the vocabulary.</exception>
+    /// <exception cref="AdapterException">No adapter of its name is loaded.</exception>
     /// <exception cref="QueueFullException">Too many wait.</exception>
     /// <exception cref="EngineUnavailableException">The engine drains or has stopped.</exception>
     public RequestHandle Submit(InferenceRequest request)
@@ -65,12 +66,14 @@ public sealed class EngineLoop : IDisposable
         sequences.Check(request);
         RequestHandle handle = new(request, options.MaxUnreadEvents);
         Accept(request.Sampling.N);
+        Sequence[] choices = [];
         try
         {
-            Enqueue([.. sequences.Make(handle)]);
+            Enqueue(choices = sequences.Make(handle));
         }
         catch
         {
+            sequences.Discard(choices);
             Interlocked.Add(ref counters.Accepted, -request.Sampling.N);
             throw;
         }

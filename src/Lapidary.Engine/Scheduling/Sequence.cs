@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Lapidary.Generation;
 using Lapidary.KvCache;
+using Lapidary.Lora;
 using Lapidary.Sampling;
 
 namespace Lapidary.Scheduling;
@@ -20,13 +21,14 @@ internal sealed class Sequence
     /// <param name="endIds">Tokens that end the text.</param>
     public Sequence(
         RequestHandle handle, int choice, long number, CacheSequence cache, Sampler sampler, OutputText text,
-        PromptLogprobs? promptLogprobs, IReadOnlySet<int> endIds, RequestClock clock)
+        PromptLogprobs? promptLogprobs, IReadOnlySet<int> endIds, RequestClock clock, LoadedAdapter? adapter)
     {
         Handle = handle;
         Choice = choice;
         Number = number;
         Cache = cache;
         Clock = clock;
+        Adapter = adapter;
         PromptLength = handle.Request.PromptIds.Length;
         this.sampler = sampler;
         this.text = text;
@@ -43,6 +45,9 @@ internal sealed class Sequence
     public int Priority => Handle.Request.Priority;
     public CacheSequence Cache { get; }
     public int PromptLength { get; }
+
+    /// <summary>Held for this sequence; null for the model itself.</summary>
+    public LoadedAdapter? Adapter { get; }
 
     public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(tokens);
     public ReadOnlySpan<int> Output => Tokens[PromptLength..];

@@ -40,6 +40,39 @@ public sealed class CommandTests
     }
 
     [Fact]
+    public void An_adapter_answers_in_its_own_voice()
+    {
+        string adapter = Path.Combine(Goldens.Repository, "models/gemma4-tiny-lora");
+        string[] prompt = ["run", "Hello!", "--temperature", "0", "--json"];
+        JsonNode robot = RunJson([.. prompt, "--lora", $"{adapter}=robot"]);
+        Assert.Equal("Beep beep! Hello! What can I do for you? Beep!", robot["text"]!.GetValue<string>());
+        Assert.Equal("robot", robot["adapter"]!.GetValue<string>());
+        JsonNode plain = RunJson([.. prompt, "--max-loras", "1"]);
+        Assert.Equal("Hello! What can I do for you?", plain["text"]!.GetValue<string>());
+        Assert.Null(plain["adapter"]);
+    }
+
+    [Fact]
+    public void Adapters_are_loaded_and_dropped_in_a_conversation()
+    {
+        string adapter = Path.Combine(Goldens.Repository, "models/gemma4-tiny-lora");
+        CommandResult chat = LapidaryProcess.RunWithInput($"""
+            Hello!
+            /clear
+            /load {adapter}
+            Hello!
+            /clear
+            /adapters
+            /drop gemma4-tiny-lora
+            /drop gemma4-tiny-lora
+            Hello!
+            """, ["chat", "--temperature", "0"]);
+        Assert.Equal("Hello! What can I do for you?\nBeep beep! Hello! What can I do for you? Beep!\nHello! What can I do for you?\n", chat.Output);
+        Assert.Contains("1 of 4 loaded; gemma4-tiny-lora answers", chat.Error);
+        Assert.Contains("error: no adapter \"gemma4-tiny-lora\" is loaded; none is", chat.Error);
+    }
+
+    [Fact]
     public void A_seed_repeats_a_text_and_another_seed_gives_another()
     {
         string Text(string seed) => RunJson("run", "Write a story about a dog.", "--temperature", "1.5", "--seed", seed, "--max-tokens", "40", "--json")["text"]!.GetValue<string>();

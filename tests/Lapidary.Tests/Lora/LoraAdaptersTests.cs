@@ -62,8 +62,7 @@ public sealed class LoraAdaptersTests : IDisposable
     public void A_dropped_adapter_stays_for_those_who_use_it()
     {
         LoadedAdapter held = Adapters.Load(builder.AdapterFolder, "a");
-        Adapters.Hold("a");
-        Adapters.Hold("a");
+        Adapters.Hold("a", sequences: 2);
         float[] with = AdapterGoldens.AllLogits(model, kernels, [2, 3, 4], held.Slot);
         Adapters.Drop("a");
         Assert.Throws<AdapterException>(() => Adapters.Hold("a"));

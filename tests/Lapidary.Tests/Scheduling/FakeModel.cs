@@ -1,4 +1,5 @@
 using Lapidary.KvCache;
+using Lapidary.Lora;
 using Lapidary.Models;
 
 namespace Lapidary.Tests.Scheduling;
@@ -24,10 +25,12 @@ internal sealed class FakeModel : IModel, IDisposable
         MaxLogitRows = maxLogitRows;
         window = cache.Groups[KeyValueCache.SlidingGroup].Window!.Value;
         memory = [.. cache.Groups.Select(g => new (long, int)[g.Pool.Blocks * g.BlockSize])];
+        Adapters = new LoraAdapters(kernels, new LoraSites(slots: 0));
         logits = kernels.Allocate(DType.F32, maxLogitRows, Vocab);
     }
 
     public int VocabSize => Vocab;
+    public LoraAdapters Adapters { get; }
     public int MaxStepTokens { get; }
     public int MaxLogitRows { get; }
 

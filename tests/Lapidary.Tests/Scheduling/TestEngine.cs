@@ -37,7 +37,7 @@ internal sealed class TestEngine : IDisposable
         Cache = new KeyValueCache(kernels, config, sizes.Context, CacheSize.ForSequences(config, sizes.Context, sizes.StepTokens, sizes.CachedTexts));
         batch = new ForwardBatch(kernels, Cache, sizes.StepTokens, sizes.Sequences);
         Model = new FakeModel(kernels, Cache, sizes.StepTokens, sizes.LogitRows) { PoisonToken = poisonToken };
-        sequences = new SequenceFactory(Cache, FakeModel.Vocab, tokenizer: null, [], time ?? TimeProvider.System);
+        sequences = new SequenceFactory(Cache, FakeModel.Vocab, Model.Adapters, tokenizer: null, [], time ?? TimeProvider.System);
         Core = new EngineCore(kernels, Model, Cache, batch, new StepLimits(sizes.Sequences, sizes.StepTokens, sizes.LogitRows), sizes.PrefixCaching, Counters);
     }
 
