@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Lapidary.Cpu.Gemm;
 using Lapidary.Experts;
 using Lapidary.Quantization;
@@ -23,8 +24,21 @@ internal unsafe class ExpertMatrices : IDisposable
             if (spec.Weights.Code is null)
                 for (int e = 0; e < loaded.Length; e++) loaded[e] = load(matrices[e]); // nothing is packed
             else
-                Parallel.For(0, loaded.Length, e => loaded[e] = load(matrices[e]));
+                Pack(loaded.Length, e => loaded[e] = load(matrices[e]));
             return loaded;
+        }
+
+        // A refused matrix is one error about that matrix, not an aggregate.
+        static void Pack(int count, Action<int> pack)
+        {
+            try
+            {
+                Parallel.For(0, count, pack);
+            }
+            catch (AggregateException exception)
+            {
+                ExceptionDispatchInfo.Throw(exception.InnerExceptions[0]);
+            }
         }
     }
 

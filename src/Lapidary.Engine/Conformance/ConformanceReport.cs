@@ -6,13 +6,18 @@ namespace Lapidary.Conformance;
 [JsonConverter(typeof(JsonStringEnumConverter<CellOutcome>))]
 public enum CellOutcome
 {
+    [JsonStringEnumMemberName("passed")]
     Passed,
+
+    [JsonStringEnumMemberName("failed")]
     Failed,
 
     /// <summary>The backend says that it cannot serve it, and why.</summary>
+    [JsonStringEnumMemberName("refused")]
     Refused,
 
     /// <summary>The injected fault cannot be put in.</summary>
+    [JsonStringEnumMemberName("inapplicable")]
     Inapplicable,
 }
 
