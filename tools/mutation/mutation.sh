@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 root=$(cd ../.. && pwd)
-export DOTNET_CLI_TELEMETRY_OPTOUT=1
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 RunAnalyzers=false # the style of changed code is of no interest
 dotnet tool restore >/dev/null
 
 [ $# -gt 0 ] || set -- activations router blocks dequantisation

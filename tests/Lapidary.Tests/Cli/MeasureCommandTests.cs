@@ -171,8 +171,8 @@ public sealed class MeasureCommandTests : IDisposable
     {
         using XmlReader reader = XmlReader.Create(new StringReader(page), new XmlReaderSettings { DtdProcessing = DtdProcessing.Ignore });
         XElement html = XElement.Load(reader);
-        Assert.Empty(html.Descendants().Where(e => e.Name.LocalName is "script" or "link" or "img" or "iframe" or "object" or "image" or "use"));
-        Assert.Empty(html.Descendants().Attributes().Where(a => a.Name.LocalName is "src" or "href" or "style" || a.Name.LocalName.StartsWith("on", StringComparison.Ordinal)));
+        Assert.DoesNotContain(html.Descendants(), e => e.Name.LocalName is "script" or "link" or "img" or "iframe" or "object" or "image" or "use");
+        Assert.DoesNotContain(html.Descendants().Attributes(), a => a.Name.LocalName is "src" or "href" or "style" || a.Name.LocalName.StartsWith("on", StringComparison.Ordinal));
         Assert.All(html.Descendants("style"), style => Assert.DoesNotContain("url(", style.Value, StringComparison.Ordinal));
         return html;
     }
