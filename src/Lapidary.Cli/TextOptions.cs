@@ -7,11 +7,9 @@ namespace Lapidary.Cli;
 /// <summary>Options of the commands that measure a model on a text.</summary>
 internal sealed class TextOptions
 {
-    private const int DefaultContext = 2048;
-
-    private readonly Argument<string?> model = new("model") { Description = "Model folder; the embedded model by default.", Arity = ArgumentArity.ZeroOrOne };
+    private readonly Argument<string?> model = new("model") { Description = "Model folder or *.gguf file; the embedded model by default.", Arity = ArgumentArity.ZeroOrOne };
     private readonly Option<string> text = new("--text") { Description = "The text to compute, a UTF-8 file; \"-\" for standard input.", Required = true, HelpName = "FILE" };
-    private readonly Option<int?> context = new("--context") { Description = $"A longer text is computed in windows of that many tokens; {DefaultContext} by default, or what the model allows." };
+    private readonly Option<int?> context = new("--context") { Description = "A longer text is computed in windows of that many tokens; 2048 by default, or what the model allows." };
     private readonly Option<int?> tokens = new("--tokens") { Description = "Use only the first so many tokens of the text." };
 
     public void AddTo(Command command)
@@ -20,7 +18,7 @@ internal sealed class TextOptions
         foreach (Option option in (Option[])[text, context, tokens]) command.Options.Add(option);
     }
 
-    public string Folder(ParseResult parsed) => parsed.GetValue(model) ?? DefaultModel.Locate();
+    public string Model(ParseResult parsed) => parsed.GetValue(model) ?? DefaultModel.Locate();
 
     public int? MaxTokens(ParseResult parsed) => parsed.GetValue(tokens);
 
@@ -46,9 +44,6 @@ internal sealed class TextOptions
         }
     }
 
-    /// <summary>The context asked for, or the default where the model allows it.</summary>
-    public int Context(ParseResult parsed, string folder) => parsed.GetValue(context) ?? ContextOf(folder);
-
-    /// <summary>The default context, where the model allows it.</summary>
-    public static int ContextOf(string folder) => Math.Min(DefaultContext, Gemma4ConfigReader.Load(folder).MaxPositionEmbeddings);
+    /// <summary>What was asked for; null for the default.</summary>
+    public int? Context(ParseResult parsed) => parsed.GetValue(context);
 }

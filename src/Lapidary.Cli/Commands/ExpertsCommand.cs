@@ -36,15 +36,12 @@ internal static class ExpertsCommand
 
     private static RoutingReport Survey(ParseResult parsed, TextOptions options, string? backend, CpuKernels kernels, CancellationToken cancel)
     {
-        string text = options.Text(parsed), folder = options.Folder(parsed);
+        string text = options.Text(parsed);
         ProgressBar loading = new("loading", "layer");
-        using LanguageModel model = LanguageModel.Open(folder, kernels, new LanguageModelOptions
-        {
-            ContextLength = options.Context(parsed, folder),
-            ExpertBackend = backend,
-            Progress = loading.Update,
-        });
+        ModelVariant variant = ModelVariant.Parse(backend is null ? [] : [$"backend={backend}"]);
+        using MeasuredModel opened = MeasuredModel.Open(options.Model(parsed), variant, kernels, options.Context(parsed), loading.Update);
         loading.Clear();
+        LanguageModel model = opened.Model;
         EvaluationText tokens = EvaluationText.Of(model.Tokenizer, text, model.ContextLength, options.MaxTokens(parsed));
         ProgressBar computing = new("computing", "token");
         RoutingReport report = RoutingSurvey.Run(model, tokens, computing.Update, cancel);

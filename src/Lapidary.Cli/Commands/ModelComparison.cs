@@ -5,15 +5,15 @@ using Lapidary.Verification;
 namespace Lapidary.Cli.Commands;
 
 /// <summary>Opens two configurations of a model and compares them on a text.</summary>
-/// <param name="context">The context length for a model.</param> <param name="maxTokens">Use only so many tokens of the text; null for all.</param>
-internal sealed class ModelComparison(string folder, string text, Func<string, int> context, int? maxTokens)
+/// <param name="path">The model, a folder or a *.gguf file.</param> <param name="context">Context length; null for the default.</param> <param name="maxTokens">Use only so many tokens of the text; null for all.</param>
+internal sealed class ModelComparison(string path, string text, int? context, int? maxTokens)
 {
     /// <param name="greedyTokens">Most tokens of the greedy continuations.</param>
     public VerifyResult Run(ModelVariant from, ModelVariant to, int greedyTokens, CancellationToken cancel)
     {
         using IKernels kernels = Devices.Open(from.Device ?? Devices.CpuName, from.Threads);
         using IKernels otherKernels = Devices.Open(to.Device ?? Devices.CpuName, to.Threads);
-        using ComparedModel baseline = Open(from, kernels), against = Open(to, otherKernels);
+        using MeasuredModel baseline = Open(from, kernels), against = Open(to, otherKernels);
         LanguageModel a = baseline.Model, b = against.Model;
         EvaluationText tokens = EvaluationText.Of(a.Tokenizer, text, Math.Min(a.ContextLength, b.ContextLength), maxTokens);
         if (b.Location != a.Location) RequireOneTokenizer(a, b);
@@ -24,10 +24,10 @@ internal sealed class ModelComparison(string folder, string text, Func<string, i
         return VerifyResult.Of(report, a.Tokenizer, tokens);
     }
 
-    private ComparedModel Open(ModelVariant variant, IKernels device)
+    private MeasuredModel Open(ModelVariant variant, IKernels device)
     {
         ProgressBar loading = new($"loading ({variant})", "layer");
-        ComparedModel side = ComparedModel.Open(folder, variant, device, context(variant.Folder ?? folder), loading.Update);
+        MeasuredModel side = MeasuredModel.Open(path, variant, device, context, loading.Update);
         loading.Clear();
         return side;
     }

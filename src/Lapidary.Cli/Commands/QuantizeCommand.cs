@@ -39,7 +39,7 @@ internal static class QuantizeCommand
             ProgressBar bar = new("quantising", "matrix");
             QuantizeResult result = CheckpointQuantizer.Run(folder, output, options, bar.Update, cancel);
             bar.Clear();
-            QualityReport? quality = text is null ? null : new ModelComparison(folder, text, TextOptions.ContextOf, parsed.GetValue(Tokens))
+            QualityReport? quality = text is null ? null : new ModelComparison(folder, text, context: null, parsed.GetValue(Tokens))
                 .Run(ModelVariant.Parse([]), ModelVariant.Parse([$"model={output}"]), GreedyTokens, cancel).Report;
             QuantizeReport report = QuantizeReport.Of(result, options.Encoder, quality);
             if (parsed.GetValue(Json)) Console.WriteLine(JsonSerializer.Serialize(report, CliJson.Default.QuantizeReport));

@@ -26,8 +26,7 @@ internal static class VerifyCommand
             ModelVariant from = ModelVariant.Parse(parsed.GetValue(baseline) ?? []), to = ModelVariant.Parse(parsed.GetValue(against)!);
             int tokens = parsed.GetValue(greedy);
             if (tokens < 1) throw new RequestException($"--greedy-tokens is {tokens}, expected at least 1");
-            string folder = options.Folder(parsed);
-            VerifyResult result = new ModelComparison(folder, options.Text(parsed), file => options.Context(parsed, file), options.MaxTokens(parsed))
+            VerifyResult result = new ModelComparison(options.Model(parsed), options.Text(parsed), options.Context(parsed), options.MaxTokens(parsed))
                 .Run(from, to, tokens, cancel);
             if (parsed.GetValue(html) is { } file) VerifyPage.Of(result).Write(file);
             if (parsed.GetValue(json)) Console.WriteLine(JsonSerializer.Serialize(result, CliJson.Default.VerifyResult));

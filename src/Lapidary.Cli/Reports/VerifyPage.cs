@@ -39,7 +39,8 @@ internal static class VerifyPage
     private static IEnumerable<string[]> Sides(QualityReport report)
     {
         yield return Row("configuration", s => s.Settings);
-        yield return Row("model", s => s.Folder);
+        yield return Row("model", s => s.Model);
+        yield return Row("weights", s => s.Weights ?? "not quantised");
         yield return Row("activation", s => s.Activation);
         if (report.Base.ExpertBackend is not null) yield return Row("expert backend", s => s.ExpertBackend!);
         yield return Row("device", s => s.Device);

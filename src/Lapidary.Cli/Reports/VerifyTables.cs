@@ -24,7 +24,8 @@ internal static class VerifyTables
     {
         Table table = new Table().Border(TableBorder.Rounded).AddColumns("", "base", "against");
         Add("configuration", s => s.Settings);
-        Add("model", s => s.Folder);
+        Add("model", s => s.Model);
+        Add("weights", s => s.Weights ?? "not quantised");
         Add("activation", s => s.Activation);
         if (report.Base.ExpertBackend is not null) Add("expert backend", s => s.ExpertBackend!);
         Add("device", s => s.Device);

@@ -14,7 +14,7 @@ public sealed record ModelVariant
         new("activation", "compute with this activation, e.g. gelu for the erf form", (v, value) => v with { Activation = Lapidary.Activation.FromHuggingFace(value) }),
         new("backend", "force this expert backend (see inspect)", (v, value) => v with { ExpertBackend = value }),
         new("lora", "a PEFT adapter's folder", (v, value) => v with { Lora = value }),
-        new("model", "another checkpoint of the same model, e.g. a quantised one", (v, value) => v with { Folder = value }),
+        new("model", "another checkpoint of the same model, e.g. a quantised one", (v, value) => v with { Model = value }),
         new("device", "where to compute", (v, value) => v with { Device = value }),
         new("threads", "worker threads", (v, value) => v with { Threads = ThreadCount(value) }),
     ];
@@ -28,8 +28,8 @@ public sealed record ModelVariant
     /// <summary>Folder of an adapter.</summary>
     public string? Lora { get; private init; }
 
-    /// <summary>Folder of another checkpoint.</summary>
-    public string? Folder { get; private init; }
+    /// <summary>Another checkpoint: a folder or a *.gguf file.</summary>
+    public string? Model { get; private init; }
 
     public string? Device { get; private init; }
 

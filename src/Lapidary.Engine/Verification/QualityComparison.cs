@@ -14,7 +14,7 @@ public static class QualityComparison
     /// <param name="progress">Told (tokens computed, tokens in all).</param>
     /// <exception cref="RequestException">The two are not configurations of one model, or logits are not finite.</exception>
     public static QualityReport Run(
-        ComparedModel baseline, ComparedModel against, EvaluationText text, int greedyTokens, Action<int, int>? progress = null,
+        MeasuredModel baseline, MeasuredModel against, EvaluationText text, int greedyTokens, Action<int, int>? progress = null,
         CancellationToken cancel = default)
     {
         LanguageModel a = baseline.Model, b = against.Model;
@@ -58,7 +58,7 @@ public static class QualityComparison
         => model.Config.Experts is { } experts ? new RoutingStatistics(experts, model.Config.Layers.Count) : null;
 
     private static QualityReport Report(
-        ComparedModel baseline, ComparedModel against, EvaluationText text, List<TokenDivergence> tokens, GreedyComparison greedy,
+        MeasuredModel baseline, MeasuredModel against, EvaluationText text, List<TokenDivergence> tokens, GreedyComparison greedy,
         IReadOnlyList<LayerError> layers, RoutingPair? routing)
     {
         double mean = tokens.Sum(t => t.AgainstNll - t.BaseNll) / tokens.Count;
@@ -70,16 +70,16 @@ public static class QualityComparison
             [.. tokens.Where(t => t.Flipped).Select(t => new Flip(t.Position, t.BaseTop, t.AgainstTop, t.Kl))], greedy, layers, routing, tokens);
     }
 
-    private static QualitySide Side(ComparedModel side, List<TokenDivergence> tokens, Func<TokenDivergence, double> nll, Func<TokenDivergence, int> top)
+    private static QualitySide Side(MeasuredModel side, List<TokenDivergence> tokens, Func<TokenDivergence, double> nll, Func<TokenDivergence, int> top)
     {
         double mean = tokens.Sum(nll) / tokens.Count;
         return new QualitySide(
-            side.Variant.ToString(), side.Model.Location, side.Model.Config.HiddenActivation.Name, side.Model.Network.Experts?.Chosen.Name,
+            side.Variant.ToString(), side.Model.Location, side.Model.Config.Quantization?.Summary, side.Model.Config.HiddenActivation.Name, side.Model.Network.Experts?.Chosen.Name,
             side.Model.Kernels.Description, Math.Exp(mean), mean, (double)tokens.Count(t => top(t) == t.TokenId) / tokens.Count);
     }
 
     /// <summary>Both continue the start of the text, each on its own.</summary>
-    private static GreedyComparison Greedy(ComparedModel baseline, ComparedModel against, EvaluationText text, int most, CancellationToken cancel)
+    private static GreedyComparison Greedy(MeasuredModel baseline, MeasuredModel against, EvaluationText text, int most, CancellationToken cancel)
     {
         int[] window = text.Windows[0];
         int[] prompt = window[..Math.Clamp(window.Length / 2, 1, MaxPromptTokens)];
@@ -89,7 +89,7 @@ public static class QualityComparison
     }
 
     /// <summary>The most likely token, again and again, up to one that ends a text or the end of the context.</summary>
-    private static int[] Continue(ComparedModel side, int[] prompt, int most, CancellationToken cancel)
+    private static int[] Continue(MeasuredModel side, int[] prompt, int most, CancellationToken cancel)
     {
         LanguageModel model = side.Model;
         using TeacherForcing forced = new(model, LogitRows.All, side.AdapterSlot);

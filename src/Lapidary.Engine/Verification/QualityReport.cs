@@ -2,15 +2,16 @@ namespace Lapidary.Verification;
 
 /// <summary>One of the two configurations.</summary>
 /// <param name="Settings">What was asked for, e.g. "activation=gelu"; "as published" when nothing was.</param>
-/// <param name="Folder">Where config.json and the weights lie.</param>
+/// <param name="Model">The folder, or the *.gguf file.</param>
 /// <param name="Activation">Name of the activation that ran.</param>
+/// <param name="Weights">How weights are quantised, e.g. "int4 in groups of 32"; null when they are not.</param>
 /// <param name="ExpertBackend">The expert backend that ran; null without experts.</param>
 /// <param name="Device">Device and instruction set.</param>
 /// <param name="Perplexity">e to the mean negative log-likelihood of the text's tokens.</param>
 /// <param name="Nll">Mean negative log-likelihood, in nats per token.</param>
 /// <param name="Accuracy">Share of the text's tokens that were the most likely ones.</param>
 public sealed record QualitySide(
-    string Settings, string Folder, string Activation, string? ExpertBackend, string Device, double Perplexity, double Nll, double Accuracy);
+    string Settings, string Model, string? Weights, string Activation, string? ExpertBackend, string Device, double Perplexity, double Nll, double Accuracy);
 
 /// <summary>A position where the most likely token differs.</summary>
 /// <param name="Position">Index in the text of the token that is predicted.</param>

@@ -31,7 +31,7 @@ public sealed class MixedFormatTests : IDisposable
         int compared = 0;
         foreach (IExpertBackend backend in kernels.ExpertBackends.Where(b => specs.All(spec => b.Supports(spec).Supported)))
         {
-            using ComparedModel a = ComparedModel.Open(folder.Path, reference, kernels, 64), b = ComparedModel.Open(folder.Path, ModelVariant.Parse([$"backend={backend.Name}"]), kernels, 64);
+            using MeasuredModel a = MeasuredModel.Open(folder.Path, reference, kernels, 64), b = MeasuredModel.Open(folder.Path, ModelVariant.Parse([$"backend={backend.Name}"]), kernels, 64);
             double divergence = QualityComparison.Run(a, b, text, 1).Kl.Max;
             double bound = backend.HiddenStates switch { DType.F32 => 1e-8, DType.BF16 => 1e-3, _ => 0.05 };
             Assert.True(divergence < bound, $"{backend.Name} diverges by {divergence}");

@@ -99,7 +99,7 @@ public sealed class QuantizeTests : IDisposable
     {
         using CpuKernels kernels = new(threads: 1);
         ModelVariant asIs = ModelVariant.Parse([]);
-        using ComparedModel a = ComparedModel.Open(Source, asIs, kernels, 64), b = ComparedModel.Open(folder[name], asIs, kernels, 64);
+        using MeasuredModel a = MeasuredModel.Open(Source, asIs, kernels, 64), b = MeasuredModel.Open(folder[name], asIs, kernels, 64);
         EvaluationText text = EvaluationText.Of([.. Enumerable.Range(0, 60).Select(i => 3 + i * 37 % 250)], [2], 64);
         return QualityComparison.Run(a, b, text, 1).Kl.Mean;
     }

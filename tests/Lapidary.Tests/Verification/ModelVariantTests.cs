@@ -10,7 +10,7 @@ public sealed class ModelVariantTests
         ModelVariant variant = ModelVariant.Parse(["activation=gelu", "backend=reference", "model=/a/b=c", "device=cpu", "threads=3"]);
         Assert.Equal(
             ("gelu", "reference", "/a/b=c", "cpu", 3),
-            (variant.Activation!.Name, variant.ExpertBackend, variant.Folder, variant.Device, variant.Threads));
+            (variant.Activation!.Name, variant.ExpertBackend, variant.Model, variant.Device, variant.Threads));
         Assert.Equal("activation=gelu, backend=reference, model=/a/b=c, device=cpu, threads=3", variant.ToString());
         Assert.Equal("as published", ModelVariant.Parse([]).ToString());
     }

@@ -3,6 +3,7 @@ using Lapidary.Cpu;
 using Lapidary.KvCache;
 using Lapidary.Models;
 using Lapidary.Tests.Lora;
+using Lapidary.Tests.Quantization;
 using Lapidary.Verification;
 
 namespace Lapidary.Tests.Verification;
@@ -33,7 +34,7 @@ public sealed class QualityComparisonTests : IDisposable
     [Fact]
     public void Every_statistic_is_that_of_the_whole_matrices()
     {
-        using ComparedModel a = Open([]), b = Open(["activation=gelu"]);
+        using MeasuredModel a = Open([]), b = Open(["activation=gelu"]);
         EvaluationText text = EvaluationText.Of(a.Model.Tokenizer, Story, 512);
         QualityReport report = Run(a, b, text, 8);
 
@@ -75,7 +76,7 @@ public sealed class QualityComparisonTests : IDisposable
         double[][] rows = [.. goldens.Find($"{name}.prompt_logits")!.ToSingles().Select(v => (double)v).Chunk(6144)];
         double[] expected = [.. Enumerable.Range(0, ids.Length - 1).Select(t => Math.Log(rows[t].Sum(Math.Exp)) - rows[t][ids[t + 1]])];
 
-        using ComparedModel model = Open([]), erf = Open(["activation=gelu"]);
+        using MeasuredModel model = Open([]), erf = Open(["activation=gelu"]);
         QualityReport report = Run(model, erf, EvaluationText.Of(ids[1..], ids[..1], 512));
         Assert.InRange(Math.Abs(report.Base.Perplexity / Math.Exp(expected.Average()) - 1), 0, 2e-6);
         Assert.InRange(report.Tokens.Zip(expected).Max(pair => Math.Abs(pair.First.BaseNll - pair.Second)), 0, 2e-5);
@@ -88,7 +89,7 @@ public sealed class QualityComparisonTests : IDisposable
     {
         const double Epsilon = 1e-3;
         using ScaledLayer scaled = new(new CpuKernels(), layer: 3, layers: 8, (float)(1 + Epsilon));
-        using ComparedModel a = Open([]), b = Open([], scaled);
+        using MeasuredModel a = Open([]), b = Open([], scaled);
         QualityReport report = Run(a, b, EvaluationText.Of(a.Model.Tokenizer, Story, 512));
         Assert.All(report.Layers.Take(3), layer => Assert.Equal(0, layer.RelativeRms));
         Assert.Equal(Epsilon, report.Layers[3].RelativeRms, Epsilon * 1e-2);
@@ -98,7 +99,7 @@ public sealed class QualityComparisonTests : IDisposable
     [Fact]
     public void Windows_of_a_long_text_are_computed_each_on_its_own()
     {
-        using ComparedModel a = Open([]), b = Open(["backend=reference"]);
+        using MeasuredModel a = Open([]), b = Open(["backend=reference"]);
         int[] ids = a.Model.Tokenizer.Encode(Story, Lapidary.Tokenizers.SpecialTokens.Omit), bos = [.. a.Model.Tokenizer.Prefix];
         QualityReport whole = Run(a, b, EvaluationText.Of(ids, bos, 11));
         List<TokenDivergence> parts = [];
@@ -147,7 +148,7 @@ public sealed class QualityComparisonTests : IDisposable
         const int Next = 321;
         double[] without = Probabilities(AdapterGoldens.Logits("base")[1]), with = Probabilities(AdapterGoldens.Logits(Name)[1]);
         int[] prompt = AdapterGoldens.Prompts[1];
-        using ComparedModel a = Open([]), b = Open([$"lora={AdapterGoldens.Case(Name)}"]);
+        using MeasuredModel a = Open([]), b = Open([$"lora={AdapterGoldens.Case(Name)}"]);
         TokenDivergence last = Run(a, b, EvaluationText.Of([.. prompt[1..], Next], prompt[..1], 512)).Tokens[^1];
         double kl = without.Zip(with).Sum(pair => pair.First * Math.Log(pair.First / pair.Second));
         Assert.InRange(kl, 0.01, 100);
@@ -163,24 +164,53 @@ public sealed class QualityComparisonTests : IDisposable
         }
     }
 
+    /// <summary>Every token, from the logits that transformers computed for both.</summary>
+    [Theory, InlineData("gptq4_act", "fp8_block"), InlineData("awq", "ct_int4_asym_act"), InlineData("ct_nvfp4", "mxfp4")]
+    public void Two_quantised_checkpoints_of_one_model_are_compared_as_transformers_computes_them(string one, string other)
+    {
+        using SafetensorsFile goldens = SafetensorsFile.Open(Path.Combine(QuantFixtures.Folder, one, "golden.safetensors"));
+        using SafetensorsFile otherGoldens = SafetensorsFile.Open(Path.Combine(QuantFixtures.Folder, other, "golden.safetensors"));
+        int[] ids = goldens.Find("p0.input_ids")!.ToInt32s();
+        using MeasuredModel a = MeasuredModel.Open(Path.Combine(QuantFixtures.Folder, one), ModelVariant.Parse([]), kernels, 16);
+        using MeasuredModel b = MeasuredModel.Open(a.Model.Location, ModelVariant.Parse([$"model={Path.Combine(QuantFixtures.Folder, other)}"]), kernels, 16);
+        QualityReport report = Run(a, b, EvaluationText.Of(ids, [], 16));
+        Assert.NotNull(report.Base.Weights);
+        Assert.NotEqual(report.Base.Weights, report.Against.Weights);
+        double[][] p = Probabilities(goldens), q = Probabilities(otherGoldens);
+        Assert.All(report.Tokens, token =>
+        {
+            int row = token.Position - 1;
+            Assert.Equal(-Math.Log(p[row][token.TokenId]), token.BaseNll, 2e-5);
+            Assert.Equal(-Math.Log(q[row][token.TokenId]), token.AgainstNll, 2e-5);
+            Assert.Equal(p[row].Zip(q[row]).Sum(pair => pair.First * Math.Log(pair.First / pair.Second)), token.Kl, 1e-6);
+        });
+        Assert.InRange(report.Kl.Mean, 5e-5, 10);
+
+        static double[][] Probabilities(SafetensorsFile file) => [.. file.Find("p0.logits")!.ToSingles().Chunk(64).Select(row =>
+        {
+            double sum = row.Sum(x => Math.Exp(x));
+            return row.Select(x => Math.Exp(x) / sum).ToArray();
+        })];
+    }
+
     [Fact]
     public void Another_model_is_refused()
     {
-        using ComparedModel a = Open([]), b = ComparedModel.Open(Goldens.Case("moe_silu"), ModelVariant.Parse([]), kernels, 16);
+        using MeasuredModel a = Open([]), b = MeasuredModel.Open(Goldens.Case("moe_silu"), ModelVariant.Parse([]), kernels, 16);
         RequestException error = Assert.Throws<RequestException>(() => Run(a, b, EvaluationText.Of([5, 6, 7], [], 16)));
         Assert.Contains("vocab_size is 6144", error.Message, StringComparison.Ordinal);
     }
 
     private QualityReport Compare(string[] settings, string[] against, int greedyTokens = 24)
     {
-        using ComparedModel a = Open(settings), b = Open(against);
+        using MeasuredModel a = Open(settings), b = Open(against);
         return Run(a, b, EvaluationText.Of(a.Model.Tokenizer, Story, 512), greedyTokens);
     }
 
-    private static QualityReport Run(ComparedModel a, ComparedModel b, EvaluationText text, int greedyTokens = 1)
+    private static QualityReport Run(MeasuredModel a, MeasuredModel b, EvaluationText text, int greedyTokens = 1)
         => QualityComparison.Run(a, b, text, greedyTokens, cancel: TestContext.Current.CancellationToken);
 
-    private ComparedModel Open(string[] settings, IKernels? device = null) => ComparedModel.Open(Goldens.TinyModel, ModelVariant.Parse(settings), device ?? kernels, 512);
+    private MeasuredModel Open(string[] settings, IKernels? device = null) => MeasuredModel.Open(Goldens.TinyModel, ModelVariant.Parse(settings), device ?? kernels, 512);
 
     /// <summary>[t, vocab] probabilities and [layer][t, h] outputs, from one step over all tokens.</summary>
     private static (double[][] Probabilities, double[][][] Outputs) Everything(LanguageModel model, int[] ids)

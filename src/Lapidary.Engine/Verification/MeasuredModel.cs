@@ -2,14 +2,15 @@ using Lapidary.Models;
 
 namespace Lapidary.Verification;
 
-/// <summary>One configuration of a model, open for comparison.</summary>
-public sealed class ComparedModel : IDisposable
+/// <summary>One configuration of a model, open to be measured on a text.</summary>
+public sealed class MeasuredModel : IDisposable
 {
     // Host memory for the logits of one step: 16 Mi floats are 64 rows of a vocabulary of 262,144.
     private const int LogitElements = 16 << 20;
     private const int MostStepTokens = 128;
+    private const int DefaultContextLength = 2048;
 
-    private ComparedModel(LanguageModel model, ModelVariant variant)
+    private MeasuredModel(LanguageModel model, ModelVariant variant)
     {
         Model = model;
         Variant = variant;
@@ -22,17 +23,18 @@ public sealed class ComparedModel : IDisposable
     /// <summary>Slot of the adapter that every token uses, or <see cref="ForwardBatch.NoAdapter"/>.</summary>
     public int AdapterSlot { get; }
 
-    /// <param name="folder">The model; the variant may name another.</param>
-    /// <param name="contextLength">Most tokens of one window of text.</param>
+    /// <param name="path">The model, a folder or a *.gguf file; the variant may name another.</param>
+    /// <param name="contextLength">Most tokens of one window of text; null for 2,048, or what the model allows.</param>
     /// <param name="progress">Told (layers loaded, layers in all).</param>
     /// <exception cref="LapidaryException">It cannot be served; the message says why.</exception>
-    public static ComparedModel Open(string folder, ModelVariant variant, IKernels kernels, int contextLength, Action<int, int>? progress = null)
+    public static MeasuredModel Open(string path, ModelVariant variant, IKernels kernels, int? contextLength = null, Action<int, int>? progress = null)
     {
-        folder = variant.Folder ?? folder;
-        int step = Math.Clamp(LogitElements / Gemma4ConfigReader.Load(folder).VocabSize, 1, MostStepTokens);
-        LanguageModel model = LanguageModel.Open(folder, kernels, new LanguageModelOptions
+        path = variant.Model ?? path;
+        Gemma4Config config = ReadConfig(path);
+        int step = Math.Clamp(LogitElements / config.VocabSize, 1, MostStepTokens);
+        LanguageModel model = LanguageModel.Open(path, kernels, new LanguageModelOptions
         {
-            ContextLength = contextLength,
+            ContextLength = contextLength ?? Math.Min(DefaultContextLength, config.MaxPositionEmbeddings),
             MaxStepTokens = step,
             MaxLogitRows = step,
             MaxLoras = variant.Lora is null ? 0 : 1,
@@ -42,7 +44,7 @@ public sealed class ComparedModel : IDisposable
         });
         try
         {
-            return new ComparedModel(model, variant);
+            return new MeasuredModel(model, variant);
         }
         catch
         {
@@ -52,4 +54,10 @@ public sealed class ComparedModel : IDisposable
     }
 
     public void Dispose() => Model.Dispose();
+
+    private static Gemma4Config ReadConfig(string path)
+    {
+        using ModelFiles files = ModelFiles.Open(path);
+        return files.Config;
+    }
 }
