@@ -24,7 +24,7 @@ internal sealed class ModelOptions(int spareAdapterSlots = 0)
     private readonly Option<long?> seed = new("--seed") { Description = "Repeat a run: same seed, same text." };
     private readonly Option<string[]> stop = new("--stop") { Description = "End the output before this text; may be given several times." };
 
-    private readonly LoraOptions lora = new(spareAdapterSlots);
+    private readonly LoraOptions lora = new();
 
     public void AddTo(Command command)
     {
@@ -42,15 +42,17 @@ internal sealed class ModelOptions(int spareAdapterSlots = 0)
         {
             ContextLength = parsed.GetValue(context),
             ExpertBackend = parsed.GetValue(backend),
-            MaxLoras = lora.Slots(parsed),
+            MaxLoras = LoraOptions.Slots(parsed.GetValue(lora.Lora), parsed.GetValue(lora.MaxLoras), spareAdapterSlots),
             Progress = bar.Update,
         });
         bar.Clear();
         return opened;
     }
 
-    /// <inheritdoc cref="LoraOptions.Load"/>
-    public string? LoadAdapters(ParseResult parsed, LanguageModel model) => lora.Load(parsed, model.Adapters);
+    /// <summary>Loads the adapters that were named.</summary>
+    /// <returns>The first, which answers; null for the model itself.</returns>
+    /// <exception cref="LapidaryException">One cannot be served; the message says why.</exception>
+    public string? LoadAdapters(ParseResult parsed, LanguageModel model) => LoraOptions.Load(parsed.GetValue(lora.Lora), model.Adapters);
 
     public SamplingParameters Sampling(ParseResult parsed, LanguageModel model)
     {

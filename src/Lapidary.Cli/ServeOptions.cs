@@ -25,6 +25,8 @@ internal sealed class ServeOptions
     public Option<string?> GenerationConfig { get; } = new("--generation-config") { Description = "Sampling where a request says nothing: auto for the model's generation_config.json (default), vllm for OpenAI's defaults." };
     public Option<int?> Threads { get; } = new("--threads") { Description = "Worker threads; one per processor by default." };
     public Option<string?> ExpertBackend { get; } = new("--expert-backend") { Description = "Force an expert backend (see inspect)." };
+    public LoraOptions Lora { get; } = new();
+    public Option<bool> AllowRuntimeLoraUpdating { get; } = new("--allow-runtime-lora-updating") { Description = "Let clients load adapters from this machine's folders and drop them (POST /v1/load_lora_adapter, /v1/unload_lora_adapter)." };
     public Option<int?> MaxConcurrentRequests { get; } = new("--max-concurrent-requests") { Description = "Most requests at a time, running and waiting; 1024 by default. More are answered 503." };
     public Option<int?> RateLimit { get; } = new("--rate-limit") { Description = "Most requests a minute of each API key (without keys: of each address). More are answered 429." };
     public Option<int?> MaxBodyBytes { get; } = new("--max-body-bytes") { Description = "Largest request body; 33554432 by default." };
@@ -51,6 +53,8 @@ internal sealed class ServeOptions
             KvCacheMemory, MaxQueue, PrefixCaching, ChatTemplate, ToolCallParser, ReasoningParser, GenerationConfig, Threads, ExpertBackend,
             MaxConcurrentRequests, RateLimit, MaxBodyBytes, RequestTimeout, QueueTimeout, WriteTimeout, ShutdownTimeout, OtlpEndpoint, LogFormat, LogLevel, Config])
             command.Options.Add(option);
+        Lora.AddTo(command);
+        command.Options.Add(AllowRuntimeLoraUpdating);
     }
 
     /// <exception cref="ConfigException">The file or the environment cannot be used.</exception>

@@ -10,11 +10,14 @@ namespace Lapidary.Cli;
 /// <summary>The life of a server: listen, load, serve, drain.</summary>
 internal static class ServeRun
 {
+    private const int SpareAdapterSlots = 4;
+
     public static async Task<int> RunAsync(ServeOptions options, Settings settings)
     {
         ServeSettings chosen = new(options, settings);
         ServerOptions server = chosen.Server();
         EngineOptions limits = chosen.Engine();
+        string[]? adapters = settings.Get(options.Lora.Lora);
         using ShutdownSignals signals = new();
         await using LapidaryServer http = await LapidaryServer.StartAsync(server);
         Console.Error.WriteLine($"listening on {http.Address}; loading {chosen.Model}");
@@ -25,6 +28,7 @@ internal static class ServeRun
         {
             ContextLength = settings.Get(options.MaxModelLen),
             ExpertBackend = settings.Get(options.ExpertBackend),
+            MaxLoras = LoraOptions.Slots(adapters, settings.Get(options.Lora.MaxLoras), spare: server.AllowRuntimeLoraUpdating ? SpareAdapterSlots : 0),
             Progress = bar.Update,
         }));
         bar.Clear();
@@ -36,6 +40,7 @@ internal static class ServeRun
             Defaults = settings.Get(options.GenerationConfig) == "vllm" ? new SamplingParameters() : model.GenerationConfig.ServerDefaults,
         };
         served.Prepare();
+        foreach ((string path, string name) in (adapters ?? []).Select(LoraOptions.Split)) served.LoadAdapter(path, name);
         http.Serve(served);
         Console.Error.WriteLine($"ready: {server.ServedModelNames[0]} on {kernels.Description}, {model.ContextLength} tokens of context, {limits.MaxNumSeqs} texts at once");
 

@@ -42,6 +42,7 @@ internal sealed class ServeSettings(ServeOptions options, Settings settings)
             MaxBodyBytes = Range(options.MaxBodyBytes, 1, int.MaxValue) ?? defaults.MaxBodyBytes,
             RequestsPerMinute = Range(options.RateLimit, 1, int.MaxValue),
             MaxConcurrentRequests = Range(options.MaxConcurrentRequests, 1, int.MaxValue) ?? defaults.MaxConcurrentRequests,
+            AllowRuntimeLoraUpdating = settings.Get(options.AllowRuntimeLoraUpdating),
             RequestTimeout = Seconds(options.RequestTimeout),
             QueueTimeout = Seconds(options.QueueTimeout),
             WriteTimeout = Seconds(options.WriteTimeout) ?? defaults.WriteTimeout,

@@ -1,3 +1,4 @@
+using Lapidary.Server.Adapters;
 using Lapidary.Server.Anthropic;
 using Lapidary.Server.Errors;
 using Lapidary.Server.Metrics;
@@ -42,6 +43,12 @@ internal static class Routes
         MessageEndpoint messages = new(api);
         app.MapPost("/v1/messages", messages.Handle);
         app.MapPost("/v1/messages/count_tokens", messages.CountTokens);
+        if (api.Options.AllowRuntimeLoraUpdating)
+        {
+            AdapterEndpoint adapters = new(api);
+            app.MapPost("/v1/load_lora_adapter", adapters.Load);
+            app.MapPost("/v1/unload_lora_adapter", adapters.Unload);
+        }
         TokenizeEndpoint tokens = new(api);
         app.MapPost("/tokenize", tokens.Tokenize);
         app.MapPost("/detokenize", tokens.Detokenize);

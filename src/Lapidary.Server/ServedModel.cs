@@ -64,9 +64,27 @@ public sealed class ServedModel
     internal string Resolve(string? requested)
     {
         if (requested is null) return Names[0];
-        return Names.Contains(requested) ? requested : throw ApiException.ModelNotFound(requested);
+        return Names.Contains(requested) || HasAdapter(requested) ? requested : throw ApiException.ModelNotFound(requested);
     }
 
-    internal IEnumerable<ModelCard> Cards()
-        => Names.Select(name => new ModelCard(name, loaded.ToUnixTimeSeconds(), Path.GetFileName(Path.TrimEndingDirectorySeparator(Model.Location)), Parent: null, ContextLength));
+    /// <summary>The adapter that a name from <see cref="Resolve"/> stands for; null for the model itself.</summary>
+    internal string? AdapterOf(string name) => Names.Contains(name) ? null : name;
+
+    internal bool HasAdapter(string name) => Model.Adapters.Loaded.Any(adapter => adapter.Name == name);
+
+    /// <summary>Serves an adapter under its own name, beside the model's. May be called while requests run.</summary>
+    /// <exception cref="LapidaryException">It cannot be served; the message says why.</exception>
+    public void LoadAdapter(string folder, string name)
+    {
+        if (Names.Contains(name)) throw new AdapterException($"{MessageText.Quote(name)} is a name of the model itself; choose another for the adapter in {folder}");
+        Model.Adapters.Load(folder, name);
+    }
+
+    internal IEnumerable<ModelCard> Cards() =>
+    [
+        .. Names.Select(name => new ModelCard(name, loaded.ToUnixTimeSeconds(), LastPart(Model.Location), Parent: null, ContextLength)),
+        .. Model.Adapters.Loaded.Select(adapter => new ModelCard(adapter.Name, adapter.Loaded.ToUnixTimeSeconds(), LastPart(adapter.Folder), Parent: Names[0], ContextLength)),
+    ];
+
+    private static string LastPart(string path) => Path.GetFileName(Path.TrimEndingDirectorySeparator(path));
 }

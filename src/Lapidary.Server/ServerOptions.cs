@@ -32,6 +32,9 @@ public sealed record ServerOptions
     /// <summary>Most requests for generation at a time, queued ones included; more are answered 503.</summary>
     public int MaxConcurrentRequests { get; init; } = 1024;
 
+    /// <summary>Whether clients may load adapters from this machine's folders and drop them.</summary>
+    public bool AllowRuntimeLoraUpdating { get; init; }
+
     /// <summary>Longest time from arrival to the last token.</summary>
     public TimeSpan? RequestTimeout { get; init; }
 

@@ -48,7 +48,7 @@ public sealed class Server : IAsyncLifetime
 
     internal void Load()
     {
-        model = LanguageModel.Open(DefaultModel.Locate(), kernels, limits.Sized(new LanguageModelOptions()));
+        model = LanguageModel.Open(DefaultModel.Locate(), kernels, limits.Sized(new LanguageModelOptions { MaxLoras = 2 }));
         engine = new EngineLoop(model, limits);
         http!.Serve(new ServedModel(model, engine, [ModelName, "alias"]));
     }

@@ -14,6 +14,7 @@ public sealed class LoadedAdapter
 
     public string Name { get; }
     public string Folder { get; }
+    public DateTimeOffset Loaded { get; } = DateTimeOffset.UtcNow;
     public LoraConfig Config => Updates.Config;
 
     /// <summary>What tokens of a step carry.</summary>

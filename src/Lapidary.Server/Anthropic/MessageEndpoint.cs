@@ -22,7 +22,7 @@ internal sealed class MessageEndpoint(ApiServices api)
         using JsonDocument json = await JsonBody.ReadAsync(context);
         MessageRequest request = MessageRequest.Read(json.RootElement, model);
         using Admission.Entry entry = api.Admission.Enter();
-        using RunningChat chat = RunningChat.Start(context, api, model, request.Turn);
+        using RunningChat chat = RunningChat.Start(context, api, model, request.Model, request.Turn);
         MessageWriter writer = new(request, chat);
         if (!request.Stream)
         {

@@ -28,8 +28,9 @@ internal sealed class RunningChat : IDisposable
 
     public int ReasoningTokens => Choices.Sum(choice => choice.ReasoningTokens);
 
+    /// <param name="name">The model's, or an adapter's.</param>
     /// <exception cref="LapidaryException">The prompt cannot be rendered or is too long, or the engine refuses it.</exception>
-    public static RunningChat Start(HttpContext context, ApiServices api, ServedModel model, ChatTurn turn)
+    public static RunningChat Start(HttpContext context, ApiServices api, ServedModel model, string name, ChatTurn turn)
     {
         PromptText prompt = PromptText.Render(model, turn.Prompt, turn.SpecialTokens, context.RequestAborted);
         prompt.RequireFits(model.ContextLength, turn.MessagesParam, turn.Sampling.MaxTokens, turn.MaxTokensParam);
@@ -41,6 +42,7 @@ internal sealed class RunningChat : IDisposable
             Sampling = turn.Sampling with { SkipSpecialTokens = false },
             Priority = turn.Scheduling.Priority,
             CacheSalt = turn.Scheduling.CacheSalt,
+            Adapter = model.AdapterOf(name),
         }]);
         OutputParserOptions options = new()
         {

@@ -15,7 +15,7 @@ internal sealed class ChatEndpoint(ApiServices api)
         using JsonDocument json = await JsonBody.ReadAsync(context);
         ChatCompletionRequest request = ChatCompletionRequest.Read(json.RootElement, model);
         using Admission.Entry entry = api.Admission.Enter();
-        using RunningChat chat = RunningChat.Start(context, api, model, request.Turn);
+        using RunningChat chat = RunningChat.Start(context, api, model, request.Model, request.Turn);
         ChatExchange exchange = new(model, request, chat);
         if (request.Stream.IsStream) await EventStream.WriteAsync(context, api, sse => new ChatStream(exchange, sse).WriteAsync());
         else await context.Response.WriteJsonAsync(await new ChatCollector(exchange).CollectAsync(), ServerJson.Default.ChatCompletion);

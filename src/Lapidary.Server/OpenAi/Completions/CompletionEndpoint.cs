@@ -27,6 +27,7 @@ internal sealed class CompletionEndpoint(ApiServices api)
             Sampling = request.Sampling,
             Priority = request.Scheduling.Priority,
             CacheSalt = request.Scheduling.CacheSalt,
+            Adapter = model.AdapterOf(request.Model),
         })]);
         CompletionWriter writer = new(model, request, running);
         if (request.Stream.IsStream) await EventStream.WriteAsync(context, api, writer.StreamAsync);

@@ -19,7 +19,7 @@ internal sealed class ResponseEndpoint(ApiServices api)
         using JsonDocument json = await JsonBody.ReadAsync(context);
         ResponseRequest request = ResponseRequest.Read(json.RootElement, model);
         using Admission.Entry entry = api.Admission.Enter();
-        using RunningChat chat = RunningChat.Start(context, api, model, request.Turn);
+        using RunningChat chat = RunningChat.Start(context, api, model, request.Model, request.Turn);
         ResponseWriter writer = new(request, chat, new TokenTexts(model, asIds: false));
         if (!request.Stream)
         {

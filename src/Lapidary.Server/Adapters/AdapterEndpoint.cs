@@ -1,0 +1,50 @@
+using System.Text.Json;
+using Lapidary.Server.Errors;
+using Lapidary.Server.Requests;
+
+namespace Lapidary.Server.Adapters;
+
+/// <summary>
+/// POST /v1/load_lora_adapter and /v1/unload_lora_adapter, in vLLM's form. Who may call them can make the server read any
+/// folder, so they are there only when the operator allows it.
+/// </summary>
+internal sealed class AdapterEndpoint(ApiServices api)
+{
+    public async Task Load(HttpContext context)
+    {
+        ServedModel model = api.Slot.Model;
+        using JsonDocument json = await JsonBody.ReadAsync(context);
+        Fields body = new(json.RootElement);
+        string name = body.RequiredText("lora_name"), path = body.RequiredText("lora_path");
+        body.Done();
+        await Change("lora_path", () => model.LoadAdapter(path, name));
+        await context.Response.WriteAsync($"Success: LoRA adapter '{name}' added successfully.", context.RequestAborted);
+    }
+
+    /// <summary>Requests that use it run on to their end; new ones are answered 404.</summary>
+    public async Task Unload(HttpContext context)
+    {
+        ServedModel model = api.Slot.Model;
+        using JsonDocument json = await JsonBody.ReadAsync(context);
+        Fields body = new(json.RootElement);
+        string name = body.RequiredText("lora_name");
+        _ = body.Integer("lora_int_id"); // vLLM's own number of it, which it need not be told either
+        body.Done();
+        if (!model.HasAdapter(name)) throw ApiException.ModelNotFound(name);
+        await Change("lora_name", () => model.Model.Adapters.Drop(name));
+        await context.Response.WriteAsync($"Success: LoRA adapter '{name}' removed successfully.", context.RequestAborted);
+    }
+
+    /// <summary>Off the thread of the connection: an adapter may be hundreds of megabytes.</summary>
+    private static async Task Change(string param, Action change)
+    {
+        try
+        {
+            await Task.Run(change);
+        }
+        catch (LapidaryException refusal)
+        {
+            throw ApiException.Invalid(param, refusal.Message);
+        }
+    }
+}
