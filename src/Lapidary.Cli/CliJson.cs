@@ -17,6 +17,7 @@ namespace Lapidary.Cli;
 [JsonSerializable(typeof(int[]))]
 [JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(RunResult))]
+[JsonSerializable(typeof(BenchResult))]
 [JsonSerializable(typeof(ModelFacts))]
 [JsonSerializable(typeof(Dictionary<string, string>))]
 [JsonSerializable(typeof(Dictionary<string, JsonElement>))]

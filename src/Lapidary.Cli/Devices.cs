@@ -10,9 +10,12 @@ internal static class Devices
     private static readonly string[] Names = [CpuName];
 
     /// <exception cref="RequestException">The number of threads is out of range.</exception>
-    public static CpuKernels Cpu(int? threads) => threads is < 1 or > 1024
-        ? throw new RequestException($"--threads is {threads}, expected 1 to 1024")
-        : new CpuKernels(threads);
+    public static CpuKernels Cpu(int? threads) => Cpu(new CpuOptions { Threads = threads });
+
+    /// <inheritdoc cref="Cpu(int?)"/>
+    public static CpuKernels Cpu(CpuOptions options) => options.Threads is < 1 or > 1024
+        ? throw new RequestException($"--threads is {options.Threads}, expected 1 to 1024")
+        : new CpuKernels(options);
 
     /// <exception cref="RequestException">No device of that name; the message lists the known ones.</exception>
     public static IKernels Open(string name, int? threads) => name == CpuName

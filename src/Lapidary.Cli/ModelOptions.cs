@@ -9,9 +9,9 @@ namespace Lapidary.Cli;
 /// <param name="spareAdapterSlots">Room for adapters that are loaded later.</param>
 internal sealed class ModelOptions(int spareAdapterSlots = 0)
 {
-    private readonly Option<string?> model = new("--model", "-m") { Description = "Model folder; the embedded model by default." };
+    private readonly Option<string?> model = new("--model", "-m") { Description = "Model folder or *.gguf file; the embedded model by default." };
     private readonly Option<int?> context = new("--context") { Description = "Most tokens of prompt and output together." };
-    private readonly Option<int?> threads = new("--threads") { Description = "Worker threads; one per processor by default." };
+    private readonly CpuChoices cpu = new();
     private readonly Option<string?> backend = new("--expert-backend") { Description = "Force an expert backend (see inspect)." };
     private readonly Option<int?> maxTokens = new("--max-tokens", "-n") { Description = "Most tokens of output; by default as many as the context holds." };
     private readonly Option<double?> temperature = new("--temperature") { Description = "0 for the most likely token always; the model's own default otherwise." };
@@ -28,12 +28,13 @@ internal sealed class ModelOptions(int spareAdapterSlots = 0)
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[model, maxTokens, temperature, topK, topP, minP, repetition, presence, frequency, seed, stop, context, threads, backend])
+        foreach (Option option in (Option[])[model, maxTokens, temperature, topK, topP, minP, repetition, presence, frequency, seed, stop, context, backend])
             command.Options.Add(option);
         lora.AddTo(command);
+        cpu.AddTo(command);
     }
 
-    public CpuKernels Kernels(ParseResult parsed) => Devices.Cpu(parsed.GetValue(threads));
+    public CpuKernels Kernels(ParseResult parsed) => cpu.Open(parsed, parsed.GetValue(model));
 
     public LanguageModel Open(ParseResult parsed, IKernels kernels)
     {

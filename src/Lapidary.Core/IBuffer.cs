@@ -24,6 +24,9 @@ public interface ILinear : IDisposable
 {
     int OutFeatures { get; }
     int InFeatures { get; }
+
+    /// <summary>Bytes of the weights in the device's layout: what one product reads.</summary>
+    long ByteLength { get; }
 }
 
 /// <summary>A table [rows, columns] from which rows are looked up by id.</summary>

@@ -9,36 +9,40 @@ using Lapidary.Quantization;
 
 namespace Lapidary.Cpu;
 
-/// <summary>Kernels on the processor: weights in their stored type, activations and sums in float32.</summary>
+/// <summary>Kernels on the processor: weights in their stored type, sums in float32, hidden states as <see cref="Arithmetic"/> says.</summary>
 public sealed unsafe class CpuKernels : IKernels
 {
     private readonly WorkerPool pool;
-    private readonly Workspace workspace = new();
+    private readonly Workspace workspace = new(), writtenForms = new();
+    private readonly CpuOptions options;
 
     /// <param name="threads">Worker threads, the caller included; null for one per processor.</param>
-    public CpuKernels(int? threads = null)
+    public CpuKernels(int? threads = null) : this(new CpuOptions { Threads = threads })
     {
-        Threads = threads ?? Environment.ProcessorCount;
+    }
+
+    public CpuKernels(CpuOptions options)
+    {
+        this.options = options;
+        Threads = options.Threads ?? Environment.ProcessorCount;
         pool = new WorkerPool(Threads);
-        ExpertBackends =
-        [
-            new MarlinExperts(pool, workspace),
-            new GroupedExperts(pool, workspace),
-            new BatchedExperts(pool, workspace),
-            new HummingExperts(pool, workspace, DType.BF16),
-            new HummingExperts(pool, workspace, DType.I8),
-            new ReferenceExperts(),
-        ];
+        GroupedExperts grouped = new(pool, workspace, options.Arithmetic, options.Assembly);
+        HummingExperts a8 = new(pool, workspace, DType.I8, options.Assembly);
+        IExpertBackend[] others = [new BatchedExperts(pool, workspace), new HummingExperts(pool, workspace, DType.BF16, options.Assembly)];
+        ExpertBackends = options.Arithmetic == Arithmetic.Exact
+            ? [new MarlinExperts(pool, workspace), grouped, .. others, a8, new ReferenceExperts()]
+            : [a8, grouped, new MarlinExperts(pool, workspace), .. others, new ReferenceExperts()];
     }
 
     public int Threads { get; }
-    public string Description => $"CPU, {CpuFeatures.VectorBits}-bit vectors, {Threads} threads";
+    public string Description => $"CPU, {CpuFeatures.VectorBits}-bit vectors, {Threads} threads, {(options.Arithmetic == Arithmetic.Exact ? "exact" : "fast")} arithmetic";
     public IReadOnlyList<IExpertBackend> ExpertBackends { get; }
 
     public void Dispose()
     {
         pool.Dispose();
         workspace.Dispose();
+        writtenForms.Dispose();
     }
 
     public IBuffer Allocate(DType dtype, int rows, int columns) => new CpuBuffer(dtype, rows, columns);
@@ -89,11 +93,11 @@ public sealed unsafe class CpuKernels : IKernels
     public ILinear LoadLinear(params ReadOnlySpan<StoredMatrix> weights)
     {
         var parts = new WeightMatrix[weights.Length];
-        for (int i = 0; i < weights.Length; i++) parts[i] = WeightMatrix.Load(weights[i]);
+        for (int i = 0; i < weights.Length; i++) parts[i] = WeightMatrix.Load(weights[i], options.Arithmetic, options.Assembly);
         return new CpuLinear(parts);
     }
 
-    public IEmbedding LoadEmbedding(StoredMatrix weight) => new CpuEmbedding(WeightMatrix.Load(weight));
+    public IEmbedding LoadEmbedding(StoredMatrix weight) => new CpuEmbedding(weight is QuantizedMatrix quantized ? new StoredRows(quantized) : WeightMatrix.Load(weight));
 
     public IBuffer LoadVector(StoredTensor weight, float factor = 1)
     {
@@ -164,12 +168,29 @@ public sealed unsafe class CpuKernels : IKernels
     {
         CpuBuffer input = (CpuBuffer)x, target = (CpuBuffer)output;
         int column = 0;
+        HiddenForm? written = null;
         foreach (WeightMatrix part in ((CpuLinear)weight).Parts)
         {
+            long operations = (long)input.Rows * part.Rows * part.Columns;
+            if (part.Form is { } form)
+            {
+                if (form != written) Write(written = form, input);
+                WrittenLinearJob product = new(part, (byte*)writtenForms.Floats, input.Rows, target.Row(0) + column, target.Stride);
+                pool.Run(ref product, operations);
+                column += part.Rows;
+                continue;
+            }
             LinearJob job = new(part, input.Row(0), input.Stride, input.Rows, target.Row(0) + column, target.Stride);
-            pool.Run(ref job, (long)input.Rows * part.Rows * part.Columns);
+            pool.Run(ref job, operations);
             column += part.Rows;
         }
+    }
+
+    private void Write(HiddenForm form, CpuBuffer input)
+    {
+        writtenForms.Reserve(input.Rows * form.RowBytes / sizeof(float) + 1);
+        WriteFormJob job = new(form, input.Row(0), input.Stride, input.Rows, (byte*)writtenForms.Floats);
+        pool.Run(ref job, Elements(input));
     }
 
     public void AddLora(LoraSlots<ILora> updates, IBuffer x, IBuffer slots, IBuffer lowRank, IBuffer output)

@@ -92,9 +92,3 @@ internal static class BenchServeCommand
             ? value
             : throw new RequestException(FormattableString.Invariant($"{option.Name} is {value}, expected {min} to {max}"));
 }
-
-/// <summary>Measurements; so far of servers.</summary>
-internal static class BenchCommand
-{
-    public static Command Create() => new("bench", "Measure speed.") { BenchServeCommand.Create() };
-}

@@ -56,6 +56,9 @@ public interface IExpertBackend
 /// <summary>The routed experts of one layer.</summary>
 public interface IExpertLayer : IDisposable
 {
+    /// <summary>Bytes of one expert's weights in the device's layout: what a token reads of each of its k experts.</summary>
+    long BytesPerExpert { get; }
+
     /// <summary>output[t] = Σ over the k chosen experts of weight · down(combine(gate(x), up(x))), or down(apply(gate(x))).</summary>
     /// <param name="x">[t, h]</param> <param name="ids">[t, k] int32</param> <param name="weights">[t, k]</param>
     /// <param name="adapters">Updates of gate and up before the activation, of down before the weight; null for none.</param>

@@ -4,38 +4,46 @@ using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Assembly;
 
+/// <summary>A matrix whose kernels read hidden states in a form of their own.</summary>
+internal abstract unsafe class AssembledMatrix(int rows, int columns) : WeightMatrix(rows, columns)
+{
+    public override void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
+    {
+        byte* written = (byte*)ThreadScratch.Floats(checked((int)(tokens * Form!.RowBytes / sizeof(float) + 1)));
+        Form.Write(x, xStride, 0, tokens, tokens, written);
+        MultiplyWritten(from, to, written, tokens, y, yStride);
+    }
+}
+
 /// <summary>
-/// Integer weights times int8 activations with assembled kernels. Activations are quantised to 8 bits in groups of 32, as
+/// Integer weights times 8-bit hidden states with assembled kernels. Hidden states are quantised in groups of 32, as
 /// llama.cpp does; dot products are exact integers, sums float32.
 /// </summary>
-internal sealed unsafe class AssembledMatrix : WeightMatrix
+internal sealed unsafe class IntegerMatrix : AssembledMatrix
 {
-    private static readonly ConcurrentDictionary<PanelLayout, TileKernels> kernelsByLayout = new();
+    private static readonly ConcurrentDictionary<PanelLayout, Lazy<TileKernels>> kernelsByLayout = new();
     private readonly QuantizedMatrix source;
     private readonly IntegerPanels panels;
     private readonly TileKernels kernels;
 
-    public AssembledMatrix(QuantizedMatrix source)
+    public IntegerMatrix(QuantizedMatrix source)
         : base(source.Rows, source.Columns)
     {
         this.source = source;
         panels = new IntegerPanels(source);
-        kernels = kernelsByLayout.GetOrAdd(panels.Layout, layout => new TileKernels(() => new IntegerTile(layout)));
+        kernels = kernelsByLayout.GetOrAdd(
+            panels.Layout, layout => new(() => new TileKernels(IntegerTile.MaxTokens, tokens => new IntegerTile(layout).Assemble(tokens)))).Value;
+        Form = Int8Form.For(panels.Layout, source.Columns);
     }
 
-    public override void Dispose() => panels.Dispose();
+    public override long ByteLength => panels.Panels * panels.PanelBytes;
+
+    public override HiddenForm Form { get; }
 
     public override int Grain => PanelLayout.Rows;
 
-    public override void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
-    {
-        byte* packed = (byte*)ThreadScratch.Floats(checked((int)(PackedActivations.Bytes(panels.Layout, panels.Steps, tokens) / sizeof(float))));
-        PackedActivations.Pack(panels.Layout, x, xStride, Columns, 0, tokens, tokens, packed);
-        MultiplyPacked(from, to, packed, tokens, y, yStride);
-    }
-
-    /// <summary>As <see cref="Multiply"/>, with activations packed before; <paramref name="from"/> is a multiple of 16.</summary>
-    public void MultiplyPacked(int from, int to, byte* packed, int tokens, float* y, nint yStride)
+    /// <param name="from">A multiple of 16.</param>
+    public override void MultiplyWritten(int from, int to, byte* written, int tokens, float* y, nint yStride)
     {
         for (int panel = from / PanelLayout.Rows; panel * PanelLayout.Rows < to; panel++)
         {
@@ -46,19 +54,16 @@ internal sealed unsafe class AssembledMatrix : WeightMatrix
                 Steps = panels.Steps,
                 RowMask = panels.RowMask(panel),
             };
-            for (int tile = 0; tile < tokens; tile += TileAssembler.MaxTokens)
+            for (int tile = 0; tile < tokens; tile += IntegerTile.MaxTokens)
             {
-                arguments.Activations = packed + PackedActivations.Bytes(panels.Layout, panels.Steps, tile);
+                arguments.Activations = written + tile * Form.RowBytes;
                 arguments.Output = y + tile * yStride + panel * PanelLayout.Rows;
-                kernels.Run(Math.Min(TileAssembler.MaxTokens, tokens - tile), &arguments);
+                kernels.Run(Math.Min(IntegerTile.MaxTokens, tokens - tile), &arguments);
             }
         }
     }
 
-    public override void CopyRow(int row, float scale, float* output)
-    {
-        Span<float> values = new(output, Columns);
-        source.ReadRow(row, values);
-        for (int i = 0; i < values.Length; i++) values[i] *= scale;
-    }
+    public override void CopyRow(int row, float scale, float* output) => CopyStoredRow(source, row, scale, output);
+
+    public override void Dispose() => panels.Dispose();
 }

@@ -9,18 +9,45 @@ namespace Lapidary.Cpu.Assembly;
 /// sum += offset · Σ activations. Every sum takes its steps in order, whatever the tile's width, so a token's result does
 /// not depend on its neighbours.
 /// </summary>
-internal sealed class IntegerTile(PanelLayout layout) : TileAssembler
+internal sealed class IntegerTile(PanelLayout layout)
 {
+    /// <summary>Most tokens of a tile: their sums fill half the registers.</summary>
+    public const int MaxTokens = 16;
+
+    private static readonly AssemblerRegister64 Weights = r8, Activations = r9;
+    private static readonly AssemblerRegisterZMM[] Zmm = VectorRegisters.All;
     private static readonly AssemblerRegisterZMM LowBits = zmm10, HighBits = zmm15; // zmm11 to 14: dots
 
-    protected override (int Weights, int Activations) StepBytes(int tokens) => (layout.StepBytes, tokens * layout.ActivationBytes);
+    private Assembler Code { get; } = new(64);
 
-    protected override void Constants()
+    /// <summary>The machine code of void kernel(TileArguments*) for that many tokens.</summary>
+    public byte[] Assemble(int tokens)
     {
-        if (layout.CodeBits == 8) return;
-        Broadcast(LowBits, 0x0f0f0f0f);
-        if (layout.CodeBits > 4) Broadcast(HighBits, layout.CodeBits == 5 ? 0x10101010 : 0x30303030);
+        AssemblyConvention.Begin(Code, (Weights, nameof(TileArguments.Weights)), (Activations, nameof(TileArguments.Activations)),
+            (r10, nameof(TileArguments.Output)), (r11, nameof(TileArguments.OutputStride)), (rax, nameof(TileArguments.Steps)),
+            (rdx, nameof(TileArguments.RowMask)));
+        Code.kmovw(k1, edx);
+        if (layout.CodeBits < 8) Broadcast(LowBits, 0x0f0f0f0f);
+        if (layout.CodeBits is 5 or 6) Broadcast(HighBits, layout.CodeBits == 5 ? 0x10101010 : 0x30303030);
+        for (int t = 0; t < tokens; t++) Code.vpxord(Sum(t), Sum(t), Sum(t));
+
+        Label loop = Code.CreateLabel();
+        Code.Label(ref loop);
+        Step(tokens);
+        Code.add(Weights, layout.StepBytes);
+        Code.add(Activations, tokens * layout.ActivationBytes);
+        Code.dec(rax);
+        Code.jnz(loop);
+
+        for (int t = 0; t < tokens; t++)
+        {
+            Code.vmovups(__zmmword_ptr[r10].k1, Sum(t));
+            if (t < tokens - 1) Code.add(r10, r11);
+        }
+        return AssemblyConvention.End(Code);
     }
+
+    private static AssemblerRegisterZMM Sum(int token) => Zmm[16 + token];
 
     private void Broadcast(AssemblerRegisterZMM register, int value)
     {
@@ -28,7 +55,7 @@ internal sealed class IntegerTile(PanelLayout layout) : TileAssembler
         Code.vpbroadcastd(register, edx);
     }
 
-    protected override void Step(int tokens)
+    private void Step(int tokens)
     {
         Unpack();
         for (int part = 0; part < layout.ScalesPerStep; part++)

@@ -11,26 +11,23 @@ namespace Lapidary.Cpu.Assembly;
 /// </summary>
 internal static unsafe class PackedActivations
 {
-    /// <summary>Bytes of that many tokens.</summary>
-    public static nint Bytes(PanelLayout layout, int steps, int tokens) => (nint)tokens * steps * layout.ActivationBytes;
-
     /// <summary>Tokens [from, to) of a batch of <paramref name="tokens"/>.</summary>
     /// <param name="x">[t, k], rows <paramref name="stride"/> apart</param>
     /// <param name="packed">The whole batch, from its first tile.</param>
-    public static void Pack(PanelLayout layout, float* x, nint stride, int columns, int from, int to, int tokens, byte* packed)
+    public static void Pack(Int8Form form, float* x, nint stride, int from, int to, int tokens, byte* packed)
     {
-        int steps = (columns + PanelLayout.StepColumns - 1) / PanelLayout.StepColumns, bytes = layout.ActivationBytes;
+        int steps = form.Steps, bytes = form.StepBytes;
         for (int t = from; t < to; t++)
         {
-            int tile = t / TileAssembler.MaxTokens * TileAssembler.MaxTokens, width = Math.Min(TileAssembler.MaxTokens, tokens - tile);
+            int tile = t / IntegerTile.MaxTokens * IntegerTile.MaxTokens, width = Math.Min(IntegerTile.MaxTokens, tokens - tile);
             byte* target = packed + (nint)tile * steps * bytes + (t - tile) * bytes;
             for (int step = 0; step < steps; step++, target += width * bytes)
-                PackStep(layout, x + t * stride + step * PanelLayout.StepColumns, columns - step * PanelLayout.StepColumns, target);
+                PackStep(form, x + t * stride + step * PanelLayout.StepColumns, form.Columns - step * PanelLayout.StepColumns, target);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void PackStep(PanelLayout layout, float* x, int columns, byte* target)
+    private static void PackStep(Int8Form form, float* x, int columns, byte* target)
     {
         Vector512<float> low, high;
         if (columns >= PanelLayout.StepColumns)
@@ -56,20 +53,20 @@ internal static unsafe class PackedActivations
         *(float*)(target + PanelLayout.StepColumns) = scale;
         int lowSum = Vector512.Sum(lowInts), highSum = Vector512.Sum(highInts);
         byte* terms = target + PanelLayout.StepColumns + 4;
-        if (layout.ScalesPerStep == 1) WriteTerm(layout, terms, lowSum + highSum, scale);
+        if (form.ScalesPerStep == 1) WriteTerm(form, terms, lowSum + highSum, scale);
         else
         {
-            WriteTerm(layout, terms, lowSum, scale);
-            WriteTerm(layout, terms + 4, highSum, scale);
+            WriteTerm(form, terms, lowSum, scale);
+            WriteTerm(form, terms + 4, highSum, scale);
         }
     }
 
     /// <summary>-zero point · Σ to begin the integer sum with, or with offsets Σ in the activations' own unit.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteTerm(PanelLayout layout, byte* term, int sum, float scale)
+    private static void WriteTerm(Int8Form form, byte* term, int sum, float scale)
     {
-        if (layout.HasOffsets) *(float*)term = sum * scale;
-        else *(int*)term = -layout.ZeroPoint * sum;
+        if (form.HasOffsets) *(float*)term = sum * scale;
+        else *(int*)term = -form.ZeroPoint * sum;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -37,8 +37,8 @@ internal sealed record PanelLayout(int CodeBits, int ZeroPoint, ScaleKind Scales
     public int ScaleOffset(int part) => CodeBytes + part * ScaleBytes;
     public int OffsetOffset(int part) => CodeBytes + (ScalesPerStep + part) * ScaleBytes;
 
-    /// <summary>Bytes of one token's packed activations for a step: 32 int8 values, their scale, a term for each weight scale.</summary>
-    public int ActivationBytes => StepColumns + 4 + 4 * ScalesPerStep;
+    /// <summary>Bytes of one token's hidden states for a step.</summary>
+    public int ActivationBytes => Int8Form.For(this, StepColumns).StepBytes;
 
     /// <summary>Why codes of that format cannot be multiplied as integers, or null.</summary>
     public static string? Refusal(WeightFormat format) => format switch

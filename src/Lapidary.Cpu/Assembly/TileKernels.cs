@@ -1,32 +1,30 @@
 namespace Lapidary.Cpu.Assembly;
 
-/// <summary>Assembled kernels of one layout, one for each number of tokens, made when first needed.</summary>
+/// <summary>Kernels of one kind, one for each number of tokens from 1 on, assembled when the kind is first needed.</summary>
 internal sealed unsafe class TileKernels : IDisposable
 {
-    private readonly Func<TileAssembler> assembler;
-    private readonly ExecutableMemory?[] memory = new ExecutableMemory?[TileAssembler.MaxTokens + 1];
-    private readonly delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>[] kernels =
-        new delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>[TileAssembler.MaxTokens + 1];
+    private readonly ExecutableMemory[] memory;
+    private readonly delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>[] kernels;
 
+    /// <param name="assemble">The machine code for that many tokens.</param>
     /// <exception cref="BackendException">The system refuses executable memory.</exception>
-    public TileKernels(Func<TileAssembler> assembler)
+    public TileKernels(int maxTokens, Func<int, byte[]> assemble)
     {
-        this.assembler = assembler;
-        for (int tokens = 1; tokens <= TileAssembler.MaxTokens; tokens++) Assemble(tokens);
+        memory = new ExecutableMemory[maxTokens];
+        kernels = new delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>[maxTokens];
+        for (int i = 0; i < maxTokens; i++)
+        {
+            memory[i] = ExecutableMemory.TryCreate(assemble(i + 1), out string? refusal)
+                ?? throw new BackendException($"{refusal}; --no-assembly runs without");
+            kernels[i] = (delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)memory[i].Address;
+        }
     }
 
-    /// <summary>Multiplies one panel with a tile of 1 to 16 tokens.</summary>
-    public void Run(int tokens, TileArguments* arguments) => kernels[tokens](arguments);
+    /// <summary>Multiplies one tile.</summary>
+    public void Run(int tokens, TileArguments* arguments) => kernels[tokens - 1](arguments);
 
     public void Dispose()
     {
-        foreach (ExecutableMemory? code in memory) code?.Dispose();
-    }
-
-    private void Assemble(int tokens)
-    {
-        memory[tokens] = ExecutableMemory.TryCreate(assembler().Assemble(tokens), out string? refusal)
-            ?? throw new BackendException($"{refusal}; --no-assembly runs without");
-        kernels[tokens] = (delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)memory[tokens]!.Address;
+        foreach (ExecutableMemory code in memory) code.Dispose();
     }
 }

@@ -47,6 +47,14 @@ internal unsafe class ExpertMatrices : IDisposable
 
     /// <summary>Null for non-gated experts.</summary>
     protected WeightMatrix[]? Ups { get; }
+    /// <summary>The form of hidden states that every gate and up reads, and that every down reads; null when there is none.</summary>
+    public HiddenForm? InputForm => Common([.. Gates, .. Ups ?? []]);
+
+    /// <inheritdoc cref="InputForm"/>
+    public HiddenForm? DownForm => Common(downs);
+
+    public long BytesPerExpert => Gates[0].ByteLength + (Ups?[0].ByteLength ?? 0) + downs[0].ByteLength;
+
     public int GateGrain => Gates[0].Grain;
     public int DownGrain => downs[0].Grain;
 
@@ -56,6 +64,20 @@ internal unsafe class ExpertMatrices : IDisposable
         Gates[expert].Multiply(from, to, x, xStride, rows, gate, stride);
         Ups?[expert].Multiply(from, to, x, xStride, rows, up, stride);
     }
+
+    /// <summary>As <see cref="Project"/>, from inputs written in <see cref="InputForm"/>.</summary>
+    public void ProjectWritten(int expert, int from, int to, byte* written, int rows, float* gate, float* up, nint stride)
+    {
+        Gates[expert].MultiplyWritten(from, to, written, rows, gate, stride);
+        Ups?[expert].MultiplyWritten(from, to, written, rows, up, stride);
+    }
+
+    /// <summary>As <see cref="Down"/>, from hidden states written in <see cref="DownForm"/>.</summary>
+    public void DownWritten(int expert, int from, int to, byte* written, int rows, float* output, nint outputStride)
+        => downs[expert].MultiplyWritten(from, to, written, rows, output, outputStride);
+
+    private static HiddenForm? Common(WeightMatrix[] matrices)
+        => Array.TrueForAll(matrices, matrix => matrix.Form == matrices[0].Form) ? matrices[0].Form : null;
 
     /// <summary>gate[r] = combine(gate[r], up[r]), or apply(gate[r]) for non-gated experts, for columns [from, to).</summary>
     public void Activate(int from, int to, int rows, float* gate, float* up, nint stride)

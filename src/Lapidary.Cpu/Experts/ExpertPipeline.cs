@@ -1,3 +1,4 @@
+using Lapidary.Cpu.Gemm;
 using Lapidary.Cpu.Lora;
 using Lapidary.Experts;
 using Lapidary.Lora;
@@ -16,6 +17,7 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
     private readonly ExpertRows rows;
     private readonly WorkerPool pool;
     private readonly Workspace workspace;
+    private readonly HiddenForm? inputForm, downForm;
 
     public ExpertPipeline(ExpertLayerSpec spec, ExpertMatrices matrices, ExpertRows rows, WorkerPool pool, Workspace workspace)
     {
@@ -24,8 +26,13 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         this.rows = rows;
         this.pool = pool;
         this.workspace = workspace;
-        workspace.Reserve(rows.Capacity * (spec.HiddenSize + 2L * spec.IntermediateSize));
+        inputForm = matrices.InputForm;
+        downForm = matrices.DownForm;
+        long written = Math.Max(inputForm?.RowBytes ?? 0, downForm?.RowBytes ?? 0) / sizeof(float);
+        workspace.Reserve(rows.Capacity * (spec.HiddenSize + 2L * spec.IntermediateSize + written));
     }
+
+    public long BytesPerExpert => matrices.BytesPerExpert;
 
     public void Forward(IBuffer x, IBuffer ids, IBuffer weights, ExpertLoraBatch? adapters, IBuffer output)
     {
@@ -39,9 +46,11 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         pool.Run(ref gather, (long)pairs * spec.HiddenSize);
         PairLora? lora = adapters is { } batch ? new PairLora(batch, expertIds) : null;
         ShrinkInputs(step, lora, pairs);
+        if (inputForm is not null) Write(step, inputForm, step.Row(0), spec.HiddenSize, pairs);
         var gateUp = new GateUpJob(step, lora);
         pool.Run(ref gateUp, 2 * operations);
         ShrinkActivations(step, lora, pairs);
+        if (downForm is not null) Write(step, downForm, step.Gate(0), spec.IntermediateSize, pairs);
         var down = new DownJob(step, lora);
         pool.Run(ref down, operations);
         var sum = new SumJob(step);
@@ -49,6 +58,12 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
     }
 
     public void Dispose() => matrices.Dispose();
+
+    private void Write(Step step, HiddenForm form, float* x, int columns, int pairs)
+    {
+        var job = new WriteJob(step, form, x, columns);
+        pool.Run(ref job, (long)pairs * columns);
+    }
 
     private void ShrinkInputs(Step step, PairLora? lora, int pairs)
     {
@@ -84,6 +99,10 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         /// <summary>[rows, i]</summary>
         public float* Up(int row) => Gate(layer.rows.Capacity + row);
 
+        /// <summary>[rows] in the form that gate and up, later down, read.</summary>
+        public byte* Written(int row, HiddenForm form)
+            => (byte*)(memory + (nint)layer.rows.Capacity * (Hidden + 2 * Intermediate)) + row * form.RowBytes;
+
         /// <summary>The routing weight of a pair.</summary>
         public float Factor(int pair) => factors.Row(pair / layer.spec.TopK)[pair % layer.spec.TopK];
     }
@@ -96,6 +115,18 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
             (int from, int to) = Share.Of(step.X.Rows * k, worker, workers);
             for (int pair = from; pair < to; pair++)
                 new ReadOnlySpan<float>(step.X.Row(pair / k), step.Hidden).CopyTo(new Span<float>(step.Row(step.Layer.rows.Row(pair)), step.Hidden));
+        }
+    }
+
+    /// <summary>Rows rewritten block by block, once for all workers and matrices.</summary>
+    private readonly struct WriteJob(Step step, HiddenForm form, float* x, int columns) : IParallelJob
+    {
+        public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+        {
+            ReadOnlySpan<RowBlock> blocks = step.Layer.rows.Blocks;
+            (int from, int to) = Share.Of(blocks.Length, worker, workers);
+            foreach (RowBlock block in blocks[from..to])
+                form.Write(x + (nint)block.First * columns, columns, 0, block.Count, block.Count, step.Written(block.First, form));
         }
     }
 
@@ -129,16 +160,23 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
             foreach (RowBlock block in step.Layer.rows.Blocks)
             {
                 float* x = step.Row(block.First), gate = step.Gate(block.First), up = step.Up(block.First);
-                if (lora is not { } updates)
+                if (step.Layer.inputForm is { } form)
+                {
+                    matrices.ProjectWritten(block.Expert, from, to, step.Written(block.First, form), block.Count, gate, up, step.Intermediate);
+                }
+                else if (lora is null)
                 {
                     matrices.ProjectAndActivate(block.Expert, from, to, x, step.Hidden, block.Count, gate, up, step.Intermediate);
                     continue;
                 }
-                matrices.Project(block.Expert, from, to, x, step.Hidden, block.Count, gate, up, step.Intermediate);
+                else
+                {
+                    matrices.Project(block.Expert, from, to, x, step.Hidden, block.Count, gate, up, step.Intermediate);
+                }
                 for (int row = block.First; row < block.First + block.Count; row++)
                 {
                     int pair = step.Layer.rows.Pair(row);
-                    updates.Of(pair)?.ExpandGateUp(updates.LowRank(pair), from, to, step.Gate(row), step.Up(row));
+                    if (lora is { } updates) updates.Of(pair)?.ExpandGateUp(updates.LowRank(pair), from, to, step.Gate(row), step.Up(row));
                 }
                 matrices.Activate(from, to, block.Count, gate, up, step.Intermediate);
             }
@@ -154,7 +192,10 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
             (int from, int to) = Share.Of(step.Hidden, worker, workers, matrices.DownGrain);
             foreach (RowBlock block in step.Layer.rows.Blocks)
             {
-                matrices.Down(block.Expert, from, to, step.Gate(block.First), step.Intermediate, block.Count, step.Row(block.First), step.Hidden);
+                if (step.Layer.downForm is { } form)
+                    matrices.DownWritten(block.Expert, from, to, step.Written(block.First, form), block.Count, step.Row(block.First), step.Hidden);
+                else
+                    matrices.Down(block.Expert, from, to, step.Gate(block.First), step.Intermediate, block.Count, step.Row(block.First), step.Hidden);
                 for (int row = block.First; row < block.First + block.Count; row++)
                 {
                     int pair = step.Layer.rows.Pair(row);

@@ -10,14 +10,14 @@ namespace Lapidary.Cpu.Experts;
 /// processor's narrow dot products take. Rounding changes results, so it is never chosen unasked.
 /// </summary>
 /// <param name="hiddenStates">BF16, or I8 with a scale for each 32 columns.</param>
-internal sealed class HummingExperts(WorkerPool pool, Workspace workspace, DType hiddenStates) : IExpertBackend
+internal sealed class HummingExperts(WorkerPool pool, Workspace workspace, DType hiddenStates, AssemblyUse assembly) : IExpertBackend
 {
     private const int BlockSize = 32;
 
     public string Name => hiddenStates == DType.I8 ? "humming-a8" : "humming";
 
     public string Purpose => hiddenStates == DType.I8
-        ? $"codes of 1 to 8 bits times int8 hidden states, integer dot products{(CpuFeatures.HasAvx512Vnni ? " (AVX512-VNNI)" : "")}"
+        ? $"codes of 1 to 8 bits times int8 hidden states, integer dot products{(CpuFeatures.HasAvx512Vnni && assembly == AssemblyUse.Allowed ? " (AVX512-VNNI)" : "")}"
         : "codes of 1 to 8 bits times bfloat16 hidden states";
 
     public DType HiddenStates => hiddenStates;
@@ -29,8 +29,8 @@ internal sealed class HummingExperts(WorkerPool pool, Workspace workspace, DType
 
     private WeightMatrix Load(StoredMatrix matrix) => matrix switch
     {
-        QuantizedMatrix quantized when hiddenStates == DType.I8 && CpuFeatures.HasAvx512Vnni && PanelLayout.Refusal(quantized.Format) is null
-            => new AssembledMatrix(quantized),
+        QuantizedMatrix quantized when hiddenStates == DType.I8 && PanelLayout.Refusal(quantized.Format) is null
+            => WeightMatrix.Load(quantized, Arithmetic.Fast, assembly),
         QuantizedMatrix quantized => WeightMatrix.LoadRounded(quantized, hiddenStates),
         _ => throw new BackendException($"matrix \"{matrix.Name}\" is {matrix.Format}; {Name} multiplies codes of 1 to 8 bits"),
     };

@@ -26,6 +26,8 @@ internal sealed class ReferenceExperts : IExpertBackend
         private readonly CpuBuffer up = new(DType.F32, 1, spec.IntermediateSize);
         private readonly CpuBuffer down = new(DType.F32, 1, spec.HiddenSize);
 
+        public long BytesPerExpert => experts.Gate[0].ByteLength + (experts.Up?[0].ByteLength ?? 0) + experts.Down[0].ByteLength;
+
         public void Forward(IBuffer x, IBuffer ids, IBuffer weights, ExpertLoraBatch? adapters, IBuffer output)
         {
             CpuBuffer input = (CpuBuffer)x, expertIds = (CpuBuffer)ids, factors = (CpuBuffer)weights, sum = (CpuBuffer)output;

@@ -47,6 +47,8 @@ internal sealed unsafe class CodePanels : IDisposable
         GC.SuppressFinalize(this);
     }
 
+    public long ByteLength => sizeof(float) * (wordsLength + (offsets == null ? 1 : 2) * scalesLength);
+
     public int Lanes { get; }
     public int Rows { get; }
     public int Columns { get; }

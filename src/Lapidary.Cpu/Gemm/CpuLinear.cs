@@ -1,3 +1,5 @@
+using Lapidary.Quantization;
+
 namespace Lapidary.Cpu.Gemm;
 
 /// <summary>Weight matrices stacked by rows.</summary>
@@ -6,10 +8,27 @@ internal sealed class CpuLinear(WeightMatrix[] parts) : ILinear
     public WeightMatrix[] Parts { get; } = parts;
     public int OutFeatures { get; } = parts.Sum(p => p.Rows);
     public int InFeatures { get; } = parts[0].Columns;
+    public long ByteLength { get; } = parts.Sum(p => p.ByteLength);
 
     public void Dispose()
     {
         foreach (WeightMatrix part in Parts) part.Dispose();
+    }
+}
+
+/// <summary>Rows looked up where they are stored; nothing is packed.</summary>
+internal sealed unsafe class StoredRows(QuantizedMatrix source) : WeightMatrix(source.Rows, source.Columns)
+{
+    public override long ByteLength => source.ByteLength;
+
+    public override void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
+        => throw new InvalidOperationException("a table of embeddings is not multiplied");
+
+    public override void CopyRow(int row, float scale, float* output) => CopyStoredRow(source, row, scale, output);
+
+    public override void Dispose()
+    {
+        // The rows belong to the checkpoint.
     }
 }
 

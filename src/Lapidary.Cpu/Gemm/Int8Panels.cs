@@ -6,7 +6,7 @@ namespace Lapidary.Cpu.Gemm;
 /// <summary>
 /// A quantised matrix times int8 hidden states: a token's columns are rounded to ±127 steps of the largest magnitude in each 32
 /// of them, so products of integer codes sum exactly, and the scales meet the sum of a segment once. Codes of any kind; on
-/// processors with AVX512-VNNI integer codes take <see cref="Assembly.AssembledMatrix"/>, which rounds in the same way.
+/// processors with AVX512-VNNI integer codes take <see cref="Assembly.IntegerMatrix"/>, which rounds in the same way.
 /// </summary>
 internal sealed unsafe class Int8PanelMatrix<TLane, TBits, TDecoder> : WeightMatrix
     where TLane : struct, IFloatLane<TLane>
@@ -33,6 +33,8 @@ internal sealed unsafe class Int8PanelMatrix<TLane, TBits, TDecoder> : WeightMat
     private readonly record struct Segment(int End, int Group, int Block);
 
     public override int Grain => TLane.Count;
+
+    public override long ByteLength => panels.ByteLength;
 
     private int Blocks => (Columns + BlockColumns - 1) / BlockColumns;
 

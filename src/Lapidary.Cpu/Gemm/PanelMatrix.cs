@@ -15,6 +15,8 @@ internal sealed unsafe class PanelMatrix<TLane, TBits, TDecoder>(QuantizedMatrix
 
     public override int Grain => TLane.Count;
 
+    public override long ByteLength => Panels.ByteLength;
+
     public override void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
     {
         x = Inputs(x, ref xStride, tokens);

@@ -1,4 +1,5 @@
 using Lapidary.Checkpoints;
+using Lapidary.Cpu.Assembly;
 using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Gemm;
@@ -11,17 +12,38 @@ internal abstract unsafe class WeightMatrix : IDisposable
     public int Rows { get; }
     public int Columns { get; }
 
+    /// <summary>Bytes of the weights as they are multiplied.</summary>
+    public abstract long ByteLength { get; }
+
     /// <summary>Rows that are best multiplied together: shares of the work should begin at multiples of it.</summary>
     public virtual int Grain => 4;
 
     /// <summary>y[t, o] = x[t] · w[o] for o in [from, to).</summary>
     public abstract void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride);
 
+    /// <summary>How hidden states may be rewritten once and shared; null when the kernels read float32 rows.</summary>
+    public virtual HiddenForm? Form => null;
+
+    /// <summary>As <see cref="Multiply"/>, from hidden states written in this matrix's <see cref="Form"/>.</summary>
+    public virtual void MultiplyWritten(int from, int to, byte* written, int tokens, float* y, nint yStride)
+        => throw new InvalidOperationException("this matrix reads float32 rows");
+
     /// <summary>output = w[row] * scale.</summary>
     public abstract void CopyRow(int row, float scale, float* output);
 
     /// <summary>Frees what was packed; stored tensors belong to their checkpoint.</summary>
     public abstract void Dispose();
+
+    /// <summary>The fastest way that the arithmetic allows.</summary>
+    public static WeightMatrix Load(StoredMatrix matrix, Arithmetic arithmetic, AssemblyUse assembly) => matrix switch
+    {
+        _ when arithmetic == Arithmetic.Exact => Load(matrix),
+        QuantizedMatrix quantized when PanelLayout.Refusal(quantized.Format) is null
+            => assembly == AssemblyUse.Allowed && CpuFeatures.HasAvx512Vnni ? new IntegerMatrix(quantized) : LoadRounded(quantized, DType.I8),
+        DenseMatrix { Tensor.DType: DType.BF16 } dense when assembly == AssemblyUse.Allowed && CpuFeatures.HasAvx512Bf16
+            => new BFloat16Matrix(dense.Tensor),
+        _ => Load(matrix),
+    };
 
     public static WeightMatrix Load(StoredMatrix matrix) => CpuFeatures.VectorBits switch
     {
@@ -78,6 +100,8 @@ internal abstract unsafe class WeightMatrix : IDisposable
         where TWeight : unmanaged, IWeightElement<TWeight>
     {
         private TWeight* Weights => (TWeight*)tensor.Address;
+
+        public override long ByteLength => tensor.ByteLength;
 
         public override void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
             => RowDot<TLane, TWeight>.Rows(Weights, Columns, from, to, x, xStride, tokens, y, yStride);

@@ -52,6 +52,12 @@ public sealed class Gemma4 : IModel, IDisposable
 
     public ITensorObserver? Observer { get; set; }
 
+    /// <summary>Bytes of weights, in the device's layout, that a step of one token reads.</summary>
+    public long BytesPerToken => weights.BytesRead(Config.Experts?.TopKExperts ?? 0);
+
+    /// <summary>Bytes of all weights in the device's layout, tables not counted.</summary>
+    public long WeightBytes => weights.BytesRead(Config.Experts?.NumExperts ?? 0);
+
     /// <summary>Loads from an open checkpoint, which must stay open as long as the model.</summary>
     /// <exception cref="CheckpointException">A tensor is missing, of wrong shape, not finite, or belongs to no part of the model.</exception>
     /// <exception cref="BackendException">No expert backend, or not the forced one, can serve the model.</exception>

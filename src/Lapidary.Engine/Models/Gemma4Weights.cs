@@ -34,6 +34,13 @@ internal sealed class Gemma4LayerWeights
 
     public required Gemma4MoeWeights? Moe { get; init; }
     public required Gemma4PerLayerInputWeights? PerLayerInput { get; init; }
+
+    /// <summary>Bytes of weights, in the device's layout, that a step reads when it meets that many experts.</summary>
+    public long Bytes(int experts)
+    {
+        AdaptedLinear?[] linears = [QProj, KProj, VProj, OProj, GateProj, UpProj, DownProj, Moe?.RouterProj, PerLayerInput?.PerLayerInputGate, PerLayerInput?.PerLayerProjection];
+        return linears.Sum(linear => linear?.Weight.ByteLength ?? 0) + (Moe is { } moe ? experts * moe.Experts.BytesPerExpert : 0);
+    }
 }
 
 /// <summary>Router and experts of one layer.</summary>
@@ -62,4 +69,8 @@ internal sealed record Gemma4PerLayerEmbeddings(
 /// <summary>All weights of a text stack.</summary>
 internal sealed record Gemma4Weights(
     AdaptedEmbedding EmbedTokens, AdaptedLinear LmHead, IBuffer Norm, Gemma4LayerWeights[] Layers,
-    Gemma4PerLayerEmbeddings? PerLayerEmbeddings);
+    Gemma4PerLayerEmbeddings? PerLayerEmbeddings)
+{
+    /// <summary>Bytes of weights, in the device's layout, that a step reads when it meets that many experts of each layer.</summary>
+    public long BytesRead(int experts) => LmHead.Weight.ByteLength + Layers.Sum(layer => layer.Bytes(experts));
+}

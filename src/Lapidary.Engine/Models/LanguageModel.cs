@@ -88,9 +88,12 @@ public sealed class LanguageModel : IDisposable
 
     /// <param name="path">A folder with config.json and the weights, or a *.gguf file.</param>
     /// <exception cref="LapidaryException">It is not a model that can be served; the message says why.</exception>
-    public static LanguageModel Open(string path, IKernels kernels, LanguageModelOptions options)
+    public static LanguageModel Open(string path, IKernels kernels, LanguageModelOptions options) => Open(ModelFiles.Open(path), kernels, options);
+
+    /// <param name="files">Owned by the model from now on.</param>
+    /// <inheritdoc cref="Open(string, IKernels, LanguageModelOptions)"/>
+    public static LanguageModel Open(ModelFiles files, IKernels kernels, LanguageModelOptions options)
     {
-        ModelFiles files = ModelFiles.Open(path);
         try
         {
             Gemma4Config config = files.Config;

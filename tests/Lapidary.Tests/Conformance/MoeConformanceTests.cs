@@ -146,6 +146,8 @@ public sealed class MoeConformanceTests : IDisposable
 
         private sealed class Layer(string name) : IExpertLayer
         {
+            public long BytesPerExpert => 0;
+
             public unsafe void Forward(IBuffer x, IBuffer ids, IBuffer weights, ExpertLoraBatch? adapters, IBuffer output)
             {
                 if (name == "throws") throw new BackendException("no luck");

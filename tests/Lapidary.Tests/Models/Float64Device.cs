@@ -292,6 +292,7 @@ internal sealed class Float64Device : IKernels
 
     private sealed record Weights(double[][] Matrix) : ILinear, IEmbedding
     {
+        public long ByteLength => 8L * Matrix.Length * Matrix[0].Length;
         public int OutFeatures => Matrix.Length;
         public int InFeatures => Matrix[0].Length;
         public int Rows => Matrix.Length;
@@ -341,6 +342,8 @@ internal sealed class Float64Device : IKernels
 
     private sealed class ExpertLoop(ExpertLayerSpec spec, ExpertWeights weights) : IExpertLayer
     {
+        public long BytesPerExpert => 24L * spec.HiddenSize * spec.IntermediateSize;
+
         private readonly GatedFormula activation = new(spec.Activation);
         private readonly double[][][] gate = [.. weights.Gate.Select(Matrix)], up = [.. weights.Up!.Select(Matrix)], down = [.. weights.Down.Select(Matrix)];
 

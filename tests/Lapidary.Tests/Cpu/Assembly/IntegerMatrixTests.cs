@@ -5,7 +5,7 @@ using Lapidary.Quantization;
 namespace Lapidary.Tests.Cpu.Assembly;
 
 /// <summary>Assembled kernels against float64 over the same codes and the same 8-bit activations, and against themselves.</summary>
-public sealed unsafe class AssembledMatrixTests
+public sealed unsafe class IntegerMatrixTests
 {
     public static TheoryData<string, int, bool, string> Formats()
     {
@@ -32,7 +32,7 @@ public sealed unsafe class AssembledMatrixTests
         return [.. Enumerable.Range(0, tokens * columns).Select(_ => (random.NextSingle() - 0.5f) * 4)];
     }
 
-    private static float[] Multiply(AssembledMatrix matrix, float[] x, int tokens, int from, int to)
+    private static float[] Multiply(IntegerMatrix matrix, float[] x, int tokens, int from, int to)
     {
         float[] y = new float[tokens * matrix.Rows];
         fixed (float* xs = x, ys = y) matrix.Multiply(from, to, xs, matrix.Columns, tokens, ys, matrix.Rows);
@@ -70,7 +70,7 @@ public sealed unsafe class AssembledMatrixTests
         foreach ((int rows, int columns, int tokens) in (ReadOnlySpan<(int, int, int)>)[(16, 64, 1), (37, 96, 5), (22, 88, 17), (64, 352, 33)])
         {
             RandomMatrix source = Matrix(code, group, offsets, scale, rows, columns);
-            using AssembledMatrix matrix = new(source);
+            using IntegerMatrix matrix = new(source);
             float[] x = Activations(tokens, columns);
             double error = RelativeError(Expected(source, x, tokens), Multiply(matrix, x, tokens, 0, rows));
             Assert.True(error < 2e-6, $"{rows} x {columns}, {tokens} tokens: relative error {error}");
@@ -82,7 +82,7 @@ public sealed unsafe class AssembledMatrixTests
     {
         Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
         RandomMatrix source = Matrix("int4", 32, false, "half", 32, 64);
-        using AssembledMatrix matrix = new(source);
+        using IntegerMatrix matrix = new(source);
         Assert.True(RelativeError(Expected(source, Activations(2, 64, seed: 10), 2), Multiply(matrix, Activations(2, 64), 2, 0, 32)) > 0.1);
     }
 
@@ -91,7 +91,7 @@ public sealed unsafe class AssembledMatrixTests
     {
         Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
         RandomMatrix source = Matrix("uint4", 32, true, "half", 48, 128);
-        using AssembledMatrix matrix = new(source);
+        using IntegerMatrix matrix = new(source);
         float[] x = Activations(40, 128), all = Multiply(matrix, x, 40, 0, 48);
         for (int tokens = 1; tokens < 40; tokens++)
         {
@@ -105,7 +105,7 @@ public sealed unsafe class AssembledMatrixTests
     {
         Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
         RandomMatrix source = Matrix("int8", 32, false, "half", 40, 64);
-        using AssembledMatrix matrix = new(source);
+        using IntegerMatrix matrix = new(source);
         float[] x = Activations(3, 64), all = Multiply(matrix, x, 3, 0, 40), part = Multiply(matrix, x, 3, 16, 40);
         for (int i = 0; i < part.Length; i++) Assert.Equal(i % 40 < 16 ? 0 : all[i], part[i]);
     }
@@ -115,7 +115,7 @@ public sealed unsafe class AssembledMatrixTests
     {
         Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
         RandomMatrix source = Matrix("int4", 32, false, "half", 16, 64);
-        using AssembledMatrix matrix = new(source);
+        using IntegerMatrix matrix = new(source);
         float[] x = new float[128];
         x[64 + 7] = 3;
         float[] y = Multiply(matrix, x, 2, 0, 16), weights = new float[64];

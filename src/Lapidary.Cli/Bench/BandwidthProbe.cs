@@ -1,0 +1,55 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace Lapidary.Cli.Bench;
+
+/// <summary>How fast the threads together read memory that is in no cache: what a decode step cannot beat.</summary>
+internal sealed class BandwidthProbe : IDisposable
+{
+    private const int BytesPerThread = 128 << 20;
+    private readonly Vector512<int>[][] memory;
+
+    public BandwidthProbe(int threads)
+    {
+        memory = new Vector512<int>[threads][];
+        Parallel.For(0, threads, t =>
+        {
+            memory[t] = GC.AllocateUninitializedArray<Vector512<int>>(BytesPerThread / 64);
+            memory[t].AsSpan().Fill(Vector512.Create(t + 1)); // pages exist and are written
+        });
+    }
+
+    /// <summary>GB/s, the best of the passes of about one second.</summary>
+    public double Measure()
+    {
+        double best = 0;
+        Stopwatch all = Stopwatch.StartNew();
+        while (all.Elapsed.TotalSeconds < 1)
+        {
+            Stopwatch watch = Stopwatch.StartNew();
+            Thread[] threads = [.. memory.Select(part => new Thread(() => GC.KeepAlive(Sum(part))))];
+            foreach (Thread thread in threads) thread.Start();
+            foreach (Thread thread in threads) thread.Join();
+            best = Math.Max(best, memory.Length * (double)BytesPerThread / watch.Elapsed.TotalSeconds / 1e9);
+        }
+        return best;
+    }
+
+    public void Dispose() => Array.Clear(memory);
+
+    private static int Sum(Vector512<int>[] values)
+    {
+        ref Vector512<int> first = ref MemoryMarshal.GetArrayDataReference(values);
+        Vector512<int> a = default, b = default, c = default, d = default;
+        for (int i = 0; i < values.Length; i += 4)
+        {
+            a += Unsafe.Add(ref first, i);
+            b += Unsafe.Add(ref first, i + 1);
+            c += Unsafe.Add(ref first, i + 2);
+            d += Unsafe.Add(ref first, i + 3);
+        }
+        return Vector512.Sum(a + b + c + d);
+    }
+}

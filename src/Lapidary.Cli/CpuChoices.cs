@@ -1,0 +1,45 @@
+using System.CommandLine;
+using Lapidary.Cpu;
+
+namespace Lapidary.Cli;
+
+/// <summary>Options about the processor.</summary>
+internal sealed class CpuChoices
+{
+    private const string Auto = "auto", Exact = "exact", Fast = "fast";
+
+    private readonly Option<int?> threads = new("--threads") { Description = "Worker threads; one per processor by default." };
+    private readonly Option<string> arithmetic = new("--arithmetic")
+    {
+        Description = "exact: hidden states in float32, as HuggingFace; fast: rounded to what the processor multiplies fastest, as llama.cpp; auto: fast for GGUF files, else exact.",
+        DefaultValueFactory = _ => Auto,
+    };
+    private readonly Option<bool> noAssembly = new("--no-assembly") { Description = "Assemble no kernels at run time." };
+
+    public CpuChoices() => arithmetic.AcceptOnlyFromAmong(Auto, Exact, Fast);
+
+    public void AddTo(Command command)
+    {
+        foreach (Option option in (Option[])[threads, arithmetic, noAssembly]) command.Options.Add(option);
+    }
+
+    /// <param name="model">Folder or file of the model, for "auto".</param>
+    /// <exception cref="RequestException">The number of threads is out of range.</exception>
+    public CpuKernels Open(ParseResult parsed, string? model) => Devices.Cpu(new CpuOptions
+    {
+        Threads = parsed.GetValue(threads),
+        Arithmetic = parsed.GetValue(arithmetic) switch
+        {
+            Exact => Arithmetic.Exact,
+            Fast => Arithmetic.Fast,
+            _ => ArithmeticOf(model),
+        },
+        Assembly = parsed.GetValue(noAssembly) ? AssemblyUse.Refused : AssemblyUse.Allowed,
+    });
+
+    /// <summary>Who runs a GGUF file expects the arithmetic that these files are made for.</summary>
+    public static Arithmetic ArithmeticOf(string? model) => model is not null && IsGguf(model) ? Arithmetic.Fast : Arithmetic.Exact;
+
+    private static bool IsGguf(string model) => model.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)
+        || (Directory.Exists(model) && !File.Exists(Path.Combine(model, "config.json")) && Directory.GetFiles(model, "*.gguf").Length == 1);
+}

@@ -1,0 +1,43 @@
+using System.Runtime.InteropServices;
+using Iced.Intel;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Lapidary.Cpu.Assembly;
+
+/// <summary>
+/// How void kernel(TileArguments*) begins and ends on Linux and Windows. Kernels use only registers that both conventions
+/// let a callee change (rax, rdx, r8 to r11), and on Windows xmm6 to xmm15 are kept.
+/// </summary>
+internal static class AssemblyConvention
+{
+    private const int FirstKept = 6, LastKept = 15, KeptBytes = 168;
+
+    public static void Begin(Assembler code, params ReadOnlySpan<(AssemblerRegister64 Register, string Field)> loads)
+    {
+        bool windows = OperatingSystem.IsWindows();
+        if (windows)
+        {
+            code.sub(rsp, KeptBytes);
+            for (int i = FirstKept; i <= LastKept; i++) code.vmovups(__xmmword_ptr[rsp + 16 * (i - FirstKept)], Xmm(i));
+        }
+        foreach ((AssemblerRegister64 register, string field) in loads)
+            code.mov(register, __qword_ptr[(windows ? rcx : rdi) + (int)Marshal.OffsetOf<TileArguments>(field)]);
+    }
+
+    /// <summary>Ends the kernel and gives its bytes.</summary>
+    public static byte[] End(Assembler code)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            for (int i = FirstKept; i <= LastKept; i++) code.vmovups(Xmm(i), __xmmword_ptr[rsp + 16 * (i - FirstKept)]);
+            code.add(rsp, KeptBytes);
+        }
+        code.vzeroupper();
+        code.ret();
+        using MemoryStream bytes = new();
+        code.Assemble(new StreamCodeWriter(bytes), rip: 0);
+        return bytes.ToArray();
+    }
+
+    private static AssemblerRegisterXMM Xmm(int i) => new(Register.XMM0 + i);
+}

@@ -1,0 +1,19 @@
+using Lapidary.Cpu.Gemm;
+
+namespace Lapidary.Cpu.Assembly;
+
+/// <summary>8-bit hidden states as tile kernels read them (<see cref="PackedActivations"/>).</summary>
+internal sealed unsafe record Int8Form(int Columns, int ZeroPoint, int ScalesPerStep, bool HasOffsets) : HiddenForm(Columns)
+{
+    public static Int8Form For(PanelLayout layout, int columns) => new(columns, layout.ZeroPoint, layout.ScalesPerStep, layout.HasOffsets);
+
+    public int Steps => (Columns + PanelLayout.StepColumns - 1) / PanelLayout.StepColumns;
+
+    /// <summary>32 int8 values, their scale, a term for each weight scale of the step.</summary>
+    public int StepBytes => PanelLayout.StepColumns + 4 + 4 * ScalesPerStep;
+
+    public override nint RowBytes => (nint)Steps * StepBytes;
+
+    public override void Write(float* x, nint stride, int from, int to, int tokens, byte* written)
+        => PackedActivations.Pack(this, x, stride, from, to, tokens, written);
+}

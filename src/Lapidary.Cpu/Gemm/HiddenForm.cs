@@ -1,0 +1,37 @@
+namespace Lapidary.Cpu.Gemm;
+
+/// <summary>
+/// Hidden states rewritten once for a matrix product, so that workers and matrices that share them do not each do it. A
+/// token's bytes do not depend on its neighbours.
+/// </summary>
+/// <param name="Columns">Hidden states of a token.</param>
+internal abstract unsafe record HiddenForm(int Columns)
+{
+    /// <summary>Bytes of one token; a batch has a multiple of it.</summary>
+    public abstract nint RowBytes { get; }
+
+    /// <summary>Writes tokens [from, to) of a batch.</summary>
+    /// <param name="x">[tokens, Columns], rows <paramref name="stride"/> apart</param>
+    /// <param name="written">The whole batch.</param>
+    public abstract void Write(float* x, nint stride, int from, int to, int tokens, byte* written);
+}
+
+/// <summary>Tokens shared out among the workers.</summary>
+internal readonly unsafe struct WriteFormJob(HiddenForm form, float* x, nint stride, int tokens, byte* written) : IParallelJob
+{
+    public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+    {
+        (int from, int to) = Share.Of(tokens, worker, workers);
+        form.Write(x, stride, from, to, tokens, written);
+    }
+}
+
+/// <summary>output = x · weightᵀ from hidden states in the matrix's form, rows of the weights shared out among the workers.</summary>
+internal readonly unsafe struct WrittenLinearJob(WeightMatrix weights, byte* written, int tokens, float* y, nint yStride) : IParallelJob
+{
+    public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+    {
+        (int from, int to) = Share.Of(weights.Rows, worker, workers, weights.Grain);
+        weights.MultiplyWritten(from, to, written, tokens, y, yStride);
+    }
+}

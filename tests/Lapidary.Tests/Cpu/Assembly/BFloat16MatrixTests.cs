@@ -1,0 +1,89 @@
+using Lapidary.Checkpoints;
+using Lapidary.Cpu;
+using Lapidary.Cpu.Assembly;
+
+namespace Lapidary.Tests.Cpu.Assembly;
+
+/// <summary>bfloat16 by bfloat16 against float64, at widths with and without a rest, and against themselves.</summary>
+public sealed unsafe class BFloat16MatrixTests
+{
+    private static ushort[] Weights(int rows, int columns)
+    {
+        Random random = new(3);
+        return [.. Enumerable.Range(0, rows * columns).Select(_ => Bits(random.NextSingle() - 0.5f))];
+    }
+
+    private static ushort Bits(float value)
+    {
+        // To nearest, ties to even, in float64: the half-way value and its neighbours are exact there.
+        uint low = BitConverter.SingleToUInt32Bits(value) >> 16;
+        float below = Value((ushort)low), above = Value((ushort)(low + 1));
+        double toBelow = Math.Abs((double)value - below), toAbove = Math.Abs((double)above - value);
+        return (ushort)(toBelow < toAbove || (toBelow == toAbove && low % 2 == 0) ? low : low + 1);
+    }
+
+    private static float Value(ushort bits) => BitConverter.UInt32BitsToSingle((uint)bits << 16);
+
+    private static float[] Multiply(ushort[] weights, int rows, int columns, float[] x, int tokens, int from, int to)
+    {
+        float[] y = new float[tokens * rows];
+        fixed (ushort* w = weights)
+        fixed (float* xs = x, ys = y)
+        {
+            using BFloat16Matrix matrix = new(new StoredTensor("w", DType.BF16, [rows, columns], (nint)w, owner: null));
+            matrix.Multiply(from, to, xs, columns, tokens, ys, rows);
+        }
+        return y;
+    }
+
+    private static float[] Tokens(int tokens, int columns)
+    {
+        Random random = new(4);
+        return [.. Enumerable.Range(0, tokens * columns).Select(_ => random.NextSingle() * 4 - 2)];
+    }
+
+    [Theory]
+    [InlineData(4, 32, 1)]
+    [InlineData(7, 88, 5)]
+    [InlineData(22, 66, 17)]
+    [InlineData(33, 704, 6)]
+    [InlineData(5, 31, 13)]
+    public void Results_are_sums_of_products_of_rounded_values(int rows, int columns, int tokens)
+    {
+        Assert.SkipUnless(CpuFeatures.HasAvx512Bf16, "needs AVX512-BF16");
+        ushort[] weights = Weights(rows, columns);
+        float[] x = Tokens(tokens, columns), y = Multiply(weights, rows, columns, x, tokens, 0, rows);
+        double error = 0, norm = 0;
+        for (int t = 0; t < tokens; t++)
+            for (int row = 0; row < rows; row++)
+            {
+                double sum = 0;
+                for (int i = 0; i < columns; i++) sum += (double)Value(weights[row * columns + i]) * Value(Bits(x[t * columns + i]));
+                error += Math.Pow(sum - y[t * rows + row], 2);
+                norm += sum * sum;
+            }
+        Assert.True(Math.Sqrt(error / norm) < 1e-6, $"relative error {Math.Sqrt(error / norm)}");
+    }
+
+    [Fact]
+    public void A_token_does_not_depend_on_its_neighbours_nor_a_row_on_its_share()
+    {
+        Assert.SkipUnless(CpuFeatures.HasAvx512Bf16, "needs AVX512-BF16");
+        ushort[] weights = Weights(23, 88);
+        float[] x = Tokens(13, 88), all = Multiply(weights, 23, 88, x, 13, 0, 23);
+        for (int tokens = 1; tokens < 13; tokens++)
+            Assert.Equal(all[((13 - tokens) * 23)..], Multiply(weights, 23, 88, x[((13 - tokens) * 88)..], tokens, 0, 23));
+        float[] part = Multiply(weights, 23, 88, x, 13, 5, 22);
+        for (int i = 0; i < part.Length; i++) Assert.Equal(i % 23 is >= 5 and < 22 ? all[i] : 0, part[i]);
+    }
+
+    [Fact]
+    public void Nothing_past_the_last_column_is_read()
+    {
+        Assert.SkipUnless(CpuFeatures.HasAvx512Bf16, "needs AVX512-BF16");
+        // Rows of 33 columns: what a whole register would read beyond a row is the next row, here NaN.
+        ushort[] weights = [.. Weights(1, 33), .. Enumerable.Repeat((ushort)0x7fc0, 64)];
+        float[] y = Multiply(weights, 1, 33, Tokens(1, 33), 1, 0, 1);
+        Assert.True(float.IsFinite(y[0]));
+    }
+}
