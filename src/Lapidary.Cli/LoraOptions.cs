@@ -8,7 +8,7 @@ internal sealed class LoraOptions
 {
     private const int MostSlots = 1024;
 
-    public Option<string[]> Lora { get; } = new("--lora") { Description = "A LoRA adapter as PEFT saves it, PATH or PATH=NAME; may be given several times." };
+    public Option<string[]> Lora { get; } = new("--lora") { Description = "A LoRA adapter as PEFT saves it, PATH or PATH=NAME; may be given several times. Clients name it as their model; run and chat answer with the first." };
     public Option<int?> MaxLoras { get; } = new("--max-loras") { Description = "Most adapters loaded at once." };
 
     public void AddTo(Command command)
@@ -17,13 +17,15 @@ internal sealed class LoraOptions
         command.Options.Add(MaxLoras);
     }
 
-    /// <summary>Adapters the model is to be opened for.</summary>
+    /// <summary>Adapters the model is to be opened for. Looks at their configurations, so that what is refused is refused before a large model is loaded.</summary>
     /// <param name="lora">Values of --lora.</param>
     /// <param name="maxLoras">Value of --max-loras.</param>
     /// <param name="spare">At least so many when it is not given.</param>
     /// <exception cref="RequestException">Fewer than --lora names.</exception>
+    /// <exception cref="ConfigException">An adapter cannot be served.</exception>
     public static int Slots(string[]? lora, int? maxLoras, int spare)
     {
+        foreach (string text in lora ?? []) LoraConfig.Load(Split(text).Folder);
         int given = lora?.Length ?? 0, slots = maxLoras ?? Math.Max(given, spare);
         if (slots is < 0 or > MostSlots) throw new RequestException($"--max-loras is {slots}, expected 0 to {MostSlots}");
         return slots >= given ? slots : throw new RequestException($"--max-loras is {slots}, and --lora names {given} adapters");

@@ -42,7 +42,7 @@ internal static class ServeRun
         served.Prepare();
         foreach ((string path, string name) in (adapters ?? []).Select(LoraOptions.Split)) served.LoadAdapter(path, name);
         http.Serve(served);
-        Console.Error.WriteLine($"ready: {server.ServedModelNames[0]} on {kernels.Description}, {model.ContextLength} tokens of context, {limits.MaxNumSeqs} texts at once");
+        Console.Error.WriteLine($"ready: {server.ServedModelNames[0]} on {kernels.Description}, {model.ContextLength} tokens of context, {limits.MaxNumSeqs} texts at once{(adapters is { Length: > 0 } ? $"; adapters: {string.Join(", ", model.Adapters.Loaded.Select(adapter => adapter.Name))}" : "")}");
 
         CancellationToken hurry = await signals.FirstAsync();
         Console.Error.WriteLine($"shutting down; running requests have {server.ShutdownTimeout.TotalSeconds:0} s (signal again to end them now)");

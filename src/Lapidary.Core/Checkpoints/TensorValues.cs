@@ -14,18 +14,26 @@ public static class TensorValues
     }
 
     /// <summary>Elements from <paramref name="first"/> on of a floating tensor, widened or rounded to float32.</summary>
-    public static void ReadSingles(this StoredTensor tensor, long first, Span<float> values)
+    public static void ReadSingles(this StoredTensor tensor, long first, Span<float> values) => tensor.ReadSingles(first, stride: 1, values);
+
+    /// <summary>Every <paramref name="stride"/>-th element from <paramref name="first"/> on of a floating tensor.</summary>
+    public static void ReadSingles(this StoredTensor tensor, long first, long stride, Span<float> values)
     {
-        ReadOnlySpan<byte> bytes = tensor.Bytes(first * tensor.DType.Size(), values.Length * tensor.DType.Size());
+        if (values.IsEmpty) return;
+        int size = tensor.DType.Size(), step = checked((int)(stride * size));
+        ReadOnlySpan<byte> bytes = tensor.Bytes(first * size, checked((values.Length - 1) * step + size));
         for (int i = 0; i < values.Length; i++)
+        {
+            ReadOnlySpan<byte> element = bytes.Slice(i * step, size);
             values[i] = tensor.DType switch
             {
-                DType.F32 => BinaryPrimitives.ReadSingleLittleEndian(bytes[(4 * i)..]),
-                DType.F16 => (float)BinaryPrimitives.ReadHalfLittleEndian(bytes[(2 * i)..]),
-                DType.BF16 => BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(bytes[(2 * i)..]) << 16),
-                DType.F64 => (float)BinaryPrimitives.ReadDoubleLittleEndian(bytes[(8 * i)..]),
+                DType.F32 => BinaryPrimitives.ReadSingleLittleEndian(element),
+                DType.F16 => (float)BinaryPrimitives.ReadHalfLittleEndian(element),
+                DType.BF16 => BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(element) << 16),
+                DType.F64 => (float)BinaryPrimitives.ReadDoubleLittleEndian(element),
                 _ => throw new CheckpointException($"tensor \"{tensor.Name}\" is {tensor.DType}, expected a floating type"),
             };
+        }
     }
 
     /// <summary>All elements of an integer tensor that fit 32 bits.</summary>

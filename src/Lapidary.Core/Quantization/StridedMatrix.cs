@@ -29,8 +29,7 @@ public sealed class StridedMatrix : StoredMatrix
     public override void ReadRow(int row, Span<float> values)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(values.Length, Columns);
-        long start = first + row * rowStride;
-        for (int column = 0; column < Columns; column++) tensor.ReadSingles(start + column * columnStride, values.Slice(column, 1));
+        tensor.ReadSingles(first + row * rowStride, columnStride, values);
     }
 
     public override StoredMatrix SliceRows(int from, int count)

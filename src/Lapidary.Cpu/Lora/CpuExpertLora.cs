@@ -3,11 +3,18 @@ using Lapidary.Lora;
 namespace Lapidary.Cpu.Lora;
 
 /// <summary>One adapter's updates of a layer's experts.</summary>
-internal sealed class CpuExpertLora(ExpertLoraWeights weights) : IExpertLora
+internal sealed class CpuExpertLora : IExpertLora
 {
-    private readonly ExpertUpdate?[] experts = [.. Enumerable.Range(0, weights.Gate.Count).Select(e => ExpertUpdate.Load(weights, e))];
+    private readonly ExpertUpdate?[] experts;
 
-    public int Rank => experts.Max(e => e?.Rank ?? 0);
+    public CpuExpertLora(ExpertLoraWeights weights)
+    {
+        experts = new ExpertUpdate?[weights.Gate.Count];
+        Parallel.For(0, experts.Length, e => experts[e] = ExpertUpdate.Load(weights, e));
+        Rank = experts.Max(e => e?.Rank ?? 0);
+    }
+
+    public int Rank { get; }
 
     /// <summary>The update of an expert, or null.</summary>
     public ExpertUpdate? this[int expert] => experts[expert];

@@ -18,12 +18,16 @@ public sealed class LoraConfig
         R = c.Int("r", 8);
         LoraAlpha = c.Double("lora_alpha", 8);
         UseRsLora = c.Bool("use_rslora", false);
+        TargetParameters = c.Strings("target_parameters") ?? [];
         BaseModelNameOrPath = c.String("base_model_name_or_path");
         string release = string.Concat((c.String("peft_version") ?? "").TakeWhile(character => char.IsAsciiDigit(character) || character == '.')); // not "dev0@…"
         PeftVersion = Version.TryParse(release.TrimEnd('.'), out Version? version) ? version : null;
         rankPatterns = Patterns(c, "rank_pattern", (values, key) => values.IntOrNull(key));
         alphaPatterns = Patterns(c, "alpha_pattern", (values, key) => values.DoubleOrNull(key));
     }
+
+    /// <summary>Parameters, by the ends of their names, that were adapted as tensors rather than as modules.</summary>
+    public IReadOnlyList<string> TargetParameters { get; }
 
     /// <summary>Rank where rank_pattern says nothing.</summary>
     public int R { get; }
@@ -52,6 +56,13 @@ public sealed class LoraConfig
 
     /// <summary>The rank of a module or parameter, by its full name in the model ("model.layers.0.self_attn.q_proj").</summary>
     public int RankOf(string name) => (int)(Match(rankPatterns, name) ?? R);
+
+    /// <summary>What patterns see of a module's name: the parameter's where that was adapted.</summary>
+    public string PatternName(string module)
+    {
+        string parameter = $"{module}.weight";
+        return TargetParameters.Any(target => parameter == target || parameter.EndsWith($".{target}", StringComparison.Ordinal)) ? parameter : module;
+    }
 
     /// <summary>What B · A of a module or parameter is multiplied with.</summary>
     public float ScaleOf(string name)

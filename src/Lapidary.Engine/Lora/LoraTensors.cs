@@ -16,11 +16,10 @@ internal sealed class LoraTensors(LoraTensorName name, string firstTensor, LoraC
     public void Add(LoraPart part, StoredTensor tensor) => parts[part] = tensor;
 
     /// <summary>A [r, in] and B [out, r] of one weight matrix.</summary>
-    /// <param name="parameter">What patterns of the configuration see of the name, where it is not the module's.</param>
-    public LoraWeights OfLinear(int outFeatures, int inFeatures, string? parameter = null)
+    public LoraWeights OfLinear(int outFeatures, int inFeatures)
     {
         (StoredTensor a, StoredTensor b) = Pair(LoraPart.A, LoraPart.B);
-        string pattern = parameter ?? name.Module;
+        string pattern = config.PatternName(name.Module);
         int rank = config.RankOf(pattern);
         Expect(a, rank, inFeatures, "[rank, in features]");
         Expect(b, outFeatures, rank, "[out features, rank]");
@@ -32,11 +31,21 @@ internal sealed class LoraTensors(LoraTensorName name, string firstTensor, LoraC
     /// <summary>A [r, rows] and B [columns, r] of a table; the table's own scale applies to the update too.</summary>
     public LoraWeights OfEmbedding(EmbeddingSite site)
     {
+        string pattern = config.PatternName(name.Module);
+        int rank = config.RankOf(pattern), rows = site.Stored.Rows, columns = site.Stored.Columns;
+        float scale = config.ScaleOf(pattern) * site.Scale;
+        if (parts.ContainsKey(LoraPart.A)) // adapted as a parameter: B · A is the table's own shape
+        {
+            (StoredTensor right, StoredTensor left) = Pair(LoraPart.A, LoraPart.B);
+            Expect(right, rank, columns, "[rank, width]");
+            Expect(left, rows, rank, "[vocabulary, rank]");
+            return new LoraWeights(
+                new StridedMatrix(left.Name, left, 0, rank, rows, 1, rank), new StridedMatrix(right.Name, right, 0, columns, rank, 1, columns), scale);
+        }
         (StoredTensor a, StoredTensor b) = Pair(LoraPart.EmbeddingA, LoraPart.EmbeddingB);
-        int rank = config.RankOf(name.Module);
-        Expect(a, rank, site.Stored.Rows, "[rank, vocabulary]");
-        Expect(b, site.Stored.Columns, rank, "[width, rank]");
-        return new LoraWeights(new DenseMatrix(a), new DenseMatrix(b), config.ScaleOf(name.Module) * site.Scale);
+        Expect(a, rank, rows, "[rank, vocabulary]");
+        Expect(b, columns, rank, "[width, rank]");
+        return new LoraWeights(new DenseMatrix(a), new DenseMatrix(b), scale);
     }
 
     /// <summary>A and B of a tensor of all experts.</summary>

@@ -20,6 +20,7 @@ internal sealed class AdapterBuilder(string baseFolder, int seed) : IDisposable
     public double Alpha { get; set; } = 8;
     public bool UseRsLora { get; set; }
     public string? PeftVersion { get; set; } = "0.21.0";
+    public string[] TargetParameters { get; init; } = [];
     public Dictionary<string, int> RankPattern { get; } = [];
     public Dictionary<string, double> AlphaPattern { get; } = [];
 
@@ -45,6 +46,7 @@ internal sealed class AdapterBuilder(string baseFolder, int seed) : IDisposable
         ["lora_alpha"] = Alpha,
         ["use_rslora"] = UseRsLora,
         ["target_modules"] = new JsonArray("q_proj"),
+        ["target_parameters"] = new JsonArray([.. TargetParameters.Select(name => (JsonNode?)name)]),
         ["rank_pattern"] = new JsonObject(RankPattern.Select(p => KeyValuePair.Create(p.Key, (JsonNode?)p.Value))),
         ["alpha_pattern"] = new JsonObject(AlphaPattern.Select(p => KeyValuePair.Create(p.Key, (JsonNode?)p.Value))),
     };
@@ -66,6 +68,16 @@ internal sealed class AdapterBuilder(string baseFolder, int seed) : IDisposable
         (int rows, int columns, int r) = ((int)table.Shape[0], (int)table.Shape[1], Rank(module));
         double[] a = Tensor($"{Prefix}{module}.lora_embedding_A", 0.3, r, rows), b = Tensor($"{Prefix}{module}.lora_embedding_B", 0.1, columns, r);
         Merge($"model.{module}.weight", (row, column) => Scale(module) * Dot(r, j => b[column * r + j] * a[j * rows + row]), 0, rows, columns);
+        return this;
+    }
+
+    /// <summary>An update of a table as PEFT saves it when the parameter is targeted, not the module.</summary>
+    public AdapterBuilder EmbeddingParameter(string module)
+    {
+        StoredTensor table = original.Find($"model.{module}.weight")!;
+        (int rows, int columns, int r) = ((int)table.Shape[0], (int)table.Shape[1], Rank(module));
+        double[] a = Tensor($"{Prefix}{module}.lora_A.weight", 0.3, r, columns), b = Tensor($"{Prefix}{module}.lora_B.weight", 0.1, rows, r);
+        Merge($"model.{module}.weight", (row, column) => Scale(module) * Dot(r, j => b[row * r + j] * a[j * columns + column]), 0, rows, columns);
         return this;
     }
 

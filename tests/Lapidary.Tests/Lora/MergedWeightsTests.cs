@@ -25,6 +25,17 @@ public sealed class MergedWeightsTests
     public void Of_a_table(string module) => AssertMerged(new AdapterBuilder(Model, seed: 2).Embedding(module));
 
     [Fact]
+    public void Of_a_table_adapted_as_a_parameter() => AssertMerged(new AdapterBuilder(Model, seed: 2).EmbeddingParameter("embed_tokens"));
+
+    [Fact]
+    public void Of_a_matrix_adapted_as_a_parameter()
+    {
+        AdapterBuilder builder = new(Model, seed: 21) { TargetParameters = ["self_attn.q_proj.weight"], RankPattern = { ["self_attn.q_proj.weight"] = 7 } };
+        builder.RankPattern["layers.0.self_attn.q_proj"] = 7; // for the builder; the product sees the parameter's name only
+        AssertMerged(builder.Linear("layers.0.self_attn.q_proj"));
+    }
+
+    [Fact]
     public void Of_the_head() => AssertMerged(new AdapterBuilder(Model, seed: 3).Head());
 
     [Theory]
