@@ -24,6 +24,8 @@ public sealed class LapidaryServer : IAsyncDisposable
     /// <summary>Where it listens; the port is the real one where 0 was asked for.</summary>
     public Uri Address => new(app.Urls.Single());
 
+    internal IEnumerable<Endpoint> Endpoints => app.Services.GetRequiredService<EndpointDataSource>().Endpoints;
+
     /// <summary>Listens; until a model is given, all that needs one is answered with 503.</summary>
     /// <exception cref="ConfigException">The address cannot be listened on, or the certificate cannot be used.</exception>
     public static Task<LapidaryServer> StartAsync(ServerOptions options) => StartAsync(options, source: null);

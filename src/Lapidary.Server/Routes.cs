@@ -1,5 +1,6 @@
 using Lapidary.Server.Adapters;
 using Lapidary.Server.Anthropic;
+using Lapidary.Server.Docs;
 using Lapidary.Server.Errors;
 using Lapidary.Server.Metrics;
 using Lapidary.Server.OpenAi;
@@ -29,6 +30,8 @@ internal static class Routes
             context.Response.ContentType = PrometheusText.ContentType;
             return context.Response.WriteAsync(api.Metrics.ToPrometheus(slot.Model), context.RequestAborted);
         }).WithMetadata(new Probe());
+        Get(app, "/openapi.json", ApiDocument.WriteJson);
+        Get(app, "/docs", ApiDocument.WritePage);
         Get(app, "/version", context => context.Response.WriteJsonAsync(ServerVersion.Current, ServerJson.Default.ServerVersion));
         Get(app, "/v1/models", context => context.Response.WriteJsonAsync(new ModelList([.. slot.Model.Cards()]), ServerJson.Default.ModelList));
         Get(app, "/v1/models/{**id}", context =>
@@ -43,12 +46,9 @@ internal static class Routes
         MessageEndpoint messages = new(api);
         app.MapPost("/v1/messages", messages.Handle);
         app.MapPost("/v1/messages/count_tokens", messages.CountTokens);
-        if (api.Options.AllowRuntimeLoraUpdating)
-        {
-            AdapterEndpoint adapters = new(api);
-            app.MapPost("/v1/load_lora_adapter", adapters.Load);
-            app.MapPost("/v1/unload_lora_adapter", adapters.Unload);
-        }
+        AdapterEndpoint adapters = new(api);
+        app.MapPost("/v1/load_lora_adapter", adapters.Load);
+        app.MapPost("/v1/unload_lora_adapter", adapters.Unload);
         TokenizeEndpoint tokens = new(api);
         app.MapPost("/tokenize", tokens.Tokenize);
         app.MapPost("/detokenize", tokens.Detokenize);

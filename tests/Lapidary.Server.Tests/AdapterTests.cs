@@ -61,7 +61,7 @@ public sealed class AdapterTests
     {
         await using Server server = new();
         await server.InitializeAsync();
-        (await Post(server, "/v1/load_lora_adapter", new JsonObject { ["lora_name"] = "a", ["lora_path"] = Robot })).AssertError(404, null, "unknown_url");
+        (await Post(server, "/v1/load_lora_adapter", new JsonObject { ["lora_name"] = "a", ["lora_path"] = Robot })).AssertError(403, null, "lora_updating_disabled");
     }
 
     private static async Task<string> Chat(Server server, string model)

@@ -6,12 +6,13 @@ namespace Lapidary.Server.Adapters;
 
 /// <summary>
 /// POST /v1/load_lora_adapter and /v1/unload_lora_adapter, in vLLM's form. Who may call them can make the server read any
-/// folder, so they are there only when the operator allows it.
+/// folder, so they do something only when the operator allows it.
 /// </summary>
 internal sealed class AdapterEndpoint(ApiServices api)
 {
     public async Task Load(HttpContext context)
     {
+        RequireAllowed();
         ServedModel model = api.Slot.Model;
         using JsonDocument json = await JsonBody.ReadAsync(context);
         Fields body = new(json.RootElement);
@@ -24,6 +25,7 @@ internal sealed class AdapterEndpoint(ApiServices api)
     /// <summary>Requests that use it run on to their end; new ones are answered 404.</summary>
     public async Task Unload(HttpContext context)
     {
+        RequireAllowed();
         ServedModel model = api.Slot.Model;
         using JsonDocument json = await JsonBody.ReadAsync(context);
         Fields body = new(json.RootElement);
@@ -33,6 +35,12 @@ internal sealed class AdapterEndpoint(ApiServices api)
         if (!model.HasAdapter(name)) throw ApiException.ModelNotFound(name);
         await Change("lora_name", () => model.Model.Adapters.Drop(name));
         await context.Response.WriteAsync($"Success: LoRA adapter '{name}' removed successfully.", context.RequestAborted);
+    }
+
+    private void RequireAllowed()
+    {
+        if (!api.Options.AllowRuntimeLoraUpdating)
+            throw new ApiException(StatusCodes.Status403Forbidden, "Adapters cannot be loaded and dropped on this server; it has to be started with --allow-runtime-lora-updating.") { Type = "permission_error", Code = "lora_updating_disabled" };
     }
 
     /// <summary>Off the thread of the connection: an adapter may be hundreds of megabytes.</summary>

@@ -97,6 +97,10 @@ internal sealed class ServerMetrics : IDisposable
         text.Gauge("vllm:num_requests_running", "Choices that are being computed.", now.Running);
         text.Gauge("vllm:num_requests_waiting", "Choices that wait.", now.Waiting);
         text.Gauge("vllm:kv_cache_usage_perc", "Share of the cache that running texts hold, 0 to 1.", now.KvCacheUsage);
+        text.Gauge("vllm:lora_requests_info", "Adapters in use.", DateTimeOffset.UtcNow.ToUnixTimeSeconds(),
+            ("max_lora", model.Model.Adapters.Slots.ToString(CultureInfo.InvariantCulture)),
+            ("running_lora_adapters", string.Join(',', model.Model.Adapters.Loaded.Where(adapter => adapter.Holders > 0).Select(adapter => adapter.Name))),
+            ("waiting_lora_adapters", ""));
         CacheGroup full = model.Model.Cache.Groups[KeyValueCache.FullGroup];
         text.Gauge("vllm:cache_config_info", "Blocks of the cache.", 1,
             ("block_size", full.BlockSize.ToString(CultureInfo.InvariantCulture)), ("num_gpu_blocks", full.Pool.Blocks.ToString(CultureInfo.InvariantCulture)));
