@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Lapidary.Conformance;
 using Lapidary.Cpu;
 using Lapidary.KvCache;
 using Lapidary.Models;
@@ -14,7 +15,7 @@ public sealed class ChangesTheRegistry
 
 /// <summary>
 /// An activation from another assembly, in one file and registered in one line, works everywhere: by name, in a
-/// configuration, in every vector width, as CUDA text, in a whole model.
+/// configuration, in every vector width, as CUDA text, in a whole model, in the conformance matrix.
 /// </summary>
 [Collection(ChangesTheRegistry.Name)]
 public sealed unsafe class AddedActivationTests : IDisposable
@@ -58,13 +59,37 @@ public sealed unsafe class AddedActivationTests : IDisposable
             double Worst(float[] actual, Func<int, double> truth) => Enumerable.Range(0, x.Length).Max(i => Math.Abs(actual[i] - truth(i)) / Math.Max(1, Math.Abs(truth(i))));
             Assert.InRange(Worst(gated, i => QuickGelu.Truth(x[i]) * up[i]), 0, QuickGelu.Info.Tolerance);
             Assert.InRange(Worst(plain, i => QuickGelu.Truth(x[i])), 0, QuickGelu.Info.Tolerance);
-            Assert.True(Worst(plain, i => Formula64.GeluTanh(x[i])) > 1e-2);
+            Assert.True(Worst(plain, i => ReferenceFormulas.Find("gelu_tanh", ActivationParameters.None)!.NonGated!(x[i])) > 1e-2);
         }
     }
 
     [Fact]
     public void It_has_a_CUDA_expression()
         => Assert.All([ActivationForm.Gated, ActivationForm.NonGated], form => Assert.Contains("1.702", Activation.FromHuggingFace("quick_gelu").CudaExpression(form), StringComparison.Ordinal));
+
+    /// <summary>A sample of the matrix in which it meets every backend, format and shape, each with each other.</summary>
+    [Theory, InlineData("quick_gelu"), InlineData("quick_gelu_no_mul")]
+    public void The_conformance_matrix_covers_it(string name)
+    {
+        using CpuKernels kernels = new();
+        ConformanceReport report = Matrix(kernels, name, QuickGelu.Formula, fault: null);
+        Assert.True(report.Ok, string.Join("\n", report.Cells.Where(c => c.Outcome == CellOutcome.Failed).Take(5)));
+        Assert.All(report.Cells.Where(c => c.Outcome == CellOutcome.Passed), cell => Assert.Equal((name, QuickGelu.Formula.Source), (cell.Activation, cell.Reference)));
+        Assert.Equal(kernels.ExpertBackends.Select(b => b.Name).Order(), Met(c => c.Backend));
+        Assert.Equal(ConformanceFormat.All.Select(f => f.Name).Order(), Met(c => c.Format));
+        Assert.Equal(ConformanceShape.All.Select(s => s.Name).Order(), Met(c => c.Shape));
+
+        string[] Met(Func<ConformanceCell, string> of) => [.. report.Cells.Where(c => c.Outcome == CellOutcome.Passed).Select(of).Distinct().Order()];
+    }
+
+    [Fact]
+    public void The_matrix_notices_that_it_computes_another_function()
+    {
+        using CpuKernels kernels = new();
+        ReferenceFormula other = ReferenceFormulas.Find("silu", ActivationParameters.None)!;
+        Assert.All(Matrix(kernels, "quick_gelu", other, fault: null).Cells, cell => Assert.NotEqual(CellOutcome.Passed, cell.Outcome));
+        Assert.True(Matrix(kernels, "quick_gelu", QuickGelu.Formula, MoeFault.Parse("erf")).Caught);
+    }
 
     [Fact]
     public void A_configuration_that_names_it_runs_with_it_in_every_expert_backend()
@@ -82,6 +107,14 @@ public sealed unsafe class AddedActivationTests : IDisposable
         Assert.All(added, logits => Assert.InRange(Distance(logits, added[0]), 0, 1e-3));
         Assert.True(Distance(own, added[0]) > 1e-2);
     }
+
+    private static ConformanceReport Matrix(CpuKernels kernels, string name, ReferenceFormula formula, MoeFault? fault) => MoeConformance.Run(kernels, new ConformanceOptions
+    {
+        Activation = name,
+        Fault = fault,
+        Stride = 7,
+        Formulas = new Dictionary<string, ReferenceFormula> { [QuickGelu.Info.Name] = formula },
+    });
 
     private static float[] Logits(CpuKernels kernels, string activation, string? backend)
     {

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Lapidary.Conformance;
 
 namespace Lapidary.Tests.Activations;
 
@@ -14,6 +15,9 @@ internal readonly struct QuickGelu : IActivation<QuickGelu>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Apply<T>(QuickGelu activation, T x) where T : struct, ILane<T> => x * LaneMath.Sigmoid(T.Const(1.702) * x);
 
-    /// <summary>The truth in float64, written apart from the lanes: x/2 · (1 + tanh(0.851 x)).</summary>
+    /// <summary>What the conformance matrix compares with.</summary>
+    public static ReferenceFormula Formula { get; } = new((gate, up) => Truth(gate) * up, Truth, "x/2 · (1 + tanh(0.851 x))");
+
+    /// <summary>The truth in float64, written apart from the lanes.</summary>
     public static double Truth(double x) => x / 2 * (1 + Math.Tanh(0.851 * x));
 }
