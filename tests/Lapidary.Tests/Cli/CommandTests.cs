@@ -158,7 +158,14 @@ public sealed class CommandTests
     {
         string[] arguments = [.. Regex.Matches(line, "\"([^\"]*)\"|(\\S+)")
             .Select(word => word.Groups[1].Success ? word.Groups[1].Value : word.Groups[2].Value)
-            .SelectMany(word => word == "tests/goldens/*/" ? Directory.GetDirectories(Path.Combine(Goldens.Repository, "tests/goldens")) : [word])];
+            .SelectMany(word => word == "tests/goldens/*/" ? Directory.GetDirectories(Path.Combine(Goldens.Repository, "tests/goldens"))
+                : word.StartsWith("artifacts/", StringComparison.Ordinal) ? [Path.Combine(Directory.CreateTempSubdirectory().FullName, "out")]
+                : word.Contains('.') || word.Contains('/') ? [Path.Combine(Goldens.Repository, word)] : [word])];
+        if (arguments[0] == "serve")
+        {
+            Assert.Contains("gemma4-tiny", LapidaryProcess.RunUntil("ready: ", [.. arguments, "--port", "0"]));
+            return;
+        }
         CommandResult result = LapidaryProcess.Run(arguments);
         Assert.True(result.ExitCode == 0, result.Error);
         if (arguments[0] != "chat") Assert.NotEmpty(result.Output);

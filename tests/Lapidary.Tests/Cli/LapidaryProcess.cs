@@ -19,6 +19,23 @@ internal static class LapidaryProcess
 
     public static CommandResult RunWithInput(string input, params string[] arguments) => RunWithInput(Encoding.UTF8.GetBytes(input), arguments);
 
+    /// <summary>Runs until a line of standard error begins so, then ends it.</summary>
+    /// <returns>That line.</returns>
+    public static string RunUntil(string begins, params string[] arguments)
+    {
+        using Process process = Process.Start(new ProcessStartInfo("dotnet", [Program, .. arguments]) { RedirectStandardError = true, WorkingDirectory = Path.GetTempPath() })!;
+        List<string> lines = [];
+        using Timer limit = new(_ => process.Kill(entireProcessTree: true), null, Limit, Timeout.InfiniteTimeSpan);
+        while (process.StandardError.ReadLine() is { } line)
+        {
+            lines.Add(line);
+            if (!line.StartsWith(begins, StringComparison.Ordinal)) continue;
+            process.Kill(entireProcessTree: true);
+            return line;
+        }
+        throw new InvalidOperationException($"no line begins with \"{begins}\": {string.Join(" | ", lines)}");
+    }
+
     /// <exception cref="TimeoutException">It hung; it was killed.</exception>
     public static CommandResult RunWithInput(byte[] input, params string[] arguments)
     {
