@@ -17,6 +17,7 @@ public sealed class StopMatcher
     private readonly int longest;
     private readonly StopText onMatch;
     private string held = "";
+    private int passed; // of what is held: where no stop text may end
 
     /// <exception cref="RequestException">A stop text is empty.</exception>
     public StopMatcher(IReadOnlyList<string> stops, StopText onMatch = StopText.Exclude)
@@ -40,7 +41,7 @@ public sealed class StopMatcher
         int end = int.MaxValue, start = 0;
         foreach (string stop in stops)
         {
-            int at = text.IndexOf(stop, StringComparison.Ordinal);
+            int at = text.IndexOf(stop, Math.Max(0, passed - stop.Length + 1), StringComparison.Ordinal);
             if (at < 0 || at + stop.Length > end || (at + stop.Length == end && at >= start)) continue;
             (start, end, Matched) = (at, at + stop.Length, stop);
         }
@@ -49,11 +50,19 @@ public sealed class StopMatcher
             held = "";
             return text[..(onMatch == StopText.Include ? end : start)];
         }
-        return Certain(text);
+        string certain = Certain(text);
+        passed = Math.Max(0, passed - certain.Length);
+        return certain;
     }
 
     /// <summary>Takes a piece in which no stop text may end, though one may begin.</summary>
-    public string Pass(string piece) => stops.Length == 0 ? piece : Certain(held + piece);
+    public string Pass(string piece)
+    {
+        if (stops.Length == 0) return piece;
+        string certain = Certain(held + piece);
+        passed = held.Length;
+        return certain;
+    }
 
     /// <summary>What was held back, when no more text comes.</summary>
     public string Flush()

@@ -16,7 +16,7 @@ public sealed class EngineLoop : IDisposable
     private readonly EngineCore core;
     private readonly SequenceFactory sequences;
     private readonly ConcurrentQueue<Sequence> submissions = new();
-    private readonly AutoResetEvent wake = new(false);
+    private readonly SemaphoreSlim wake = new(0); // holds no handle, so it needs no disposal and late callers find it alive
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock submitting = new();
     private readonly Thread thread;
@@ -77,7 +77,7 @@ public sealed class EngineLoop : IDisposable
             Interlocked.Add(ref counters.Accepted, -request.Sampling.N);
             throw;
         }
-        wake.Set();
+        wake.Release();
         return handle;
     }
 
@@ -93,7 +93,6 @@ public sealed class EngineLoop : IDisposable
     {
         Refuse(EngineHealth.Stopped);
         thread.Join();
-        wake.Dispose();
     }
 
     private void Accept(int choices)
@@ -118,7 +117,7 @@ public sealed class EngineLoop : IDisposable
     {
         lock (submitting)
             if (health < next) health = next;
-        wake.Set();
+        wake.Release();
     }
 
     private void Run()
@@ -130,7 +129,7 @@ public sealed class EngineLoop : IDisposable
                 while (submissions.TryDequeue(out Sequence? sequence)) core.Add(sequence);
                 if (core.Step()) continue;
                 if (health == EngineHealth.Draining && submissions.IsEmpty) break;
-                wake.WaitOne();
+                wake.Wait();
             }
         }
         catch (Exception defect) // a thread must not die silently: everybody is told

@@ -113,7 +113,7 @@ internal sealed class Scheduler(KeyValueCache cache, StepLimits limits, PrefixCa
         prompts[0].Share = Math.Min(prompts[0].Pending, (tokens + 1) / 2);
         tokens -= prompts[0].Share;
         Span<Sequence> byLength = prompts.AsSpan(0, count);
-        byLength.Sort(static (a, b) => a.Pending - a.Share != b.Pending - b.Share ? (a.Pending - a.Share).CompareTo(b.Pending - b.Share) : Sequence.Compare(a, b));
+        byLength.Sort(static (a, b) => a.Pending != b.Pending ? a.Pending.CompareTo(b.Pending) : Sequence.Compare(a, b));
         foreach (Sequence sequence in byLength)
         {
             int more = Math.Min(sequence.Pending - sequence.Share, tokens);

@@ -86,8 +86,8 @@ public sealed class SchedulerPropertyTests
             engine.AssertIdle();
             Interlocked.Add(ref preemptions, engine.Counters.Preemptions);
             Interlocked.Add(ref hits, engine.Counters.PrefixCacheHits);
-        }, iter: 1000);
-        Assert.True(preemptions > 1000 && hits > 10_000, $"the mixes are too tame: {preemptions} preemptions, {hits} cached tokens");
+        }, iter: 600);
+        Assert.True(preemptions > 500 && hits > 5_000, $"the mixes are too tame: {preemptions} preemptions, {hits} cached tokens");
     }
 
     private static void AssertComplete(TestEngine engine, Arrival arrival, RequestHandle handle, int choice, TokenEvent[] events)

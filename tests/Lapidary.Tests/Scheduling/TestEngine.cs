@@ -3,6 +3,7 @@ using Lapidary.KvCache;
 using Lapidary.Models;
 using Lapidary.Sampling;
 using Lapidary.Scheduling;
+using Lapidary.Tokenizers;
 
 namespace Lapidary.Tests.Scheduling;
 
@@ -18,6 +19,7 @@ internal sealed record TestSizes
     /// <summary>Texts of full length that the cache holds.</summary>
     public int CachedTexts { get; init; } = 4;
     public PrefixCaching PrefixCaching { get; init; } = PrefixCaching.On;
+    public int MaxUnreadEvents { get; init; } = 100_000;
 }
 
 /// <summary>An engine over the fake model, stepped by the test itself.</summary>
@@ -30,14 +32,14 @@ internal sealed class TestEngine : IDisposable
     private readonly SequenceFactory sequences;
     private readonly List<(RequestHandle Handle, List<TokenEvent> Events)> submitted = [];
 
-    public TestEngine(TestSizes sizes, int? poisonToken = null, TimeProvider? time = null)
+    public TestEngine(TestSizes sizes, int? poisonToken = null, TimeProvider? time = null, Tokenizer? tokenizer = null, CacheSize? cacheSize = null)
     {
         Sizes = sizes;
         Gemma4Config config = Config with { SlidingWindow = sizes.Window, VocabSize = FakeModel.Vocab };
-        Cache = new KeyValueCache(kernels, config, sizes.Context, CacheSize.ForSequences(config, sizes.Context, sizes.StepTokens, sizes.CachedTexts));
+        Cache = new KeyValueCache(kernels, config, sizes.Context, cacheSize ?? CacheSize.ForSequences(config, sizes.Context, sizes.StepTokens, sizes.CachedTexts));
         batch = new ForwardBatch(kernels, Cache, sizes.StepTokens, sizes.Sequences);
         Model = new FakeModel(kernels, Cache, sizes.StepTokens, sizes.LogitRows) { PoisonToken = poisonToken };
-        sequences = new SequenceFactory(Cache, FakeModel.Vocab, Model.Adapters, tokenizer: null, [], time ?? TimeProvider.System);
+        sequences = new SequenceFactory(Cache, FakeModel.Vocab, Model.Adapters, tokenizer, [], time ?? TimeProvider.System);
         Core = new EngineCore(kernels, Model, Cache, batch, new StepLimits(sizes.Sequences, sizes.StepTokens, sizes.LogitRows), sizes.PrefixCaching, Counters);
     }
 
@@ -50,7 +52,7 @@ internal sealed class TestEngine : IDisposable
     public (RequestHandle Handle, List<TokenEvent> Events) Add(InferenceRequest request)
     {
         sequences.Check(request);
-        RequestHandle handle = new(request, maxUnreadEvents: 100_000);
+        RequestHandle handle = new(request, Sizes.MaxUnreadEvents);
         Counters.Accepted += request.Sampling.N;
         foreach (Sequence sequence in sequences.Make(handle)) Core.Add(sequence);
         submitted.Add((handle, []));
@@ -78,13 +80,18 @@ internal sealed class TestEngine : IDisposable
         for (int step = 0; Step(); step++) Assert.True(step < 100_000, "the engine does not come to an end");
     }
 
-    /// <summary>Nothing is held or counted as live.</summary>
+    /// <summary>Nothing is held or counted as live, and every event has been read.</summary>
     public void AssertIdle()
+    {
+        AssertIdleButUnread();
+        Assert.All(submitted, s => Assert.True(s.Handle.Events.Completion.IsCompleted));
+    }
+
+    public void AssertIdleButUnread()
     {
         Assert.All(Cache.Groups, group => Assert.Equal(group.Pool.Blocks, group.Pool.Free));
         EngineStatistics statistics = Counters.Snapshot(EngineHealth.Ready);
         Assert.Equal((0, 0, 0.0), (statistics.Running, statistics.Waiting, statistics.KvCacheUsage));
-        Assert.All(submitted, s => Assert.True(s.Handle.Events.Completion.IsCompleted));
     }
 
     /// <summary>The tokens of a choice, one by one from the definition of the model.</summary>
