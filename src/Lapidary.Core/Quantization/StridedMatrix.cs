@@ -9,7 +9,7 @@ namespace Lapidary.Quantization;
 public sealed class StridedMatrix : StoredMatrix
 {
     private readonly StoredTensor tensor;
-    private readonly long first, rowStride, columnStride;
+    private readonly long origin, rowStride, columnStride;
 
     public StridedMatrix(string name, StoredTensor tensor, long first, int rows, int columns, long rowStride, long columnStride)
         : base(name, rows, columns, WeightFormat.OfDense(tensor.DType))
@@ -19,7 +19,7 @@ public sealed class StridedMatrix : StoredMatrix
         ArgumentOutOfRangeException.ThrowIfNegative(columnStride);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(first + (rows - 1) * rowStride + (columns - 1) * columnStride, tensor.ElementCount);
         this.tensor = tensor;
-        this.first = first;
+        origin = first;
         this.rowStride = rowStride;
         this.columnStride = columnStride;
     }
@@ -29,15 +29,15 @@ public sealed class StridedMatrix : StoredMatrix
     public override void ReadRow(int row, Span<float> values)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(values.Length, Columns);
-        tensor.ReadSingles(first + row * rowStride, columnStride, values);
+        tensor.ReadSingles(origin + row * rowStride, columnStride, values);
     }
 
-    public override StoredMatrix SliceRows(int from, int count)
-        => new StridedMatrix($"{Name}[{from}:{from + count}]", tensor, first + from * rowStride, count, Columns, rowStride, columnStride);
+    public override StoredMatrix SliceRows(int first, int count)
+        => new StridedMatrix($"{Name}[{first}:{first + count}]", tensor, origin + first * rowStride, count, Columns, rowStride, columnStride);
 
     /// <summary>Looks at the whole tensor, other matrices' elements included.</summary>
     public override void RequireFinite(string location) => FiniteCheck.Require(tensor, location);
 
     /// <summary>Rows as columns.</summary>
-    public StridedMatrix Transpose() => new(Name, tensor, first, Columns, Rows, columnStride, rowStride);
+    public StridedMatrix Transpose() => new(Name, tensor, origin, Columns, Rows, columnStride, rowStride);
 }

@@ -52,7 +52,7 @@ internal sealed class RowTile(int columns, int rows)
         return AssemblyConvention.End(code);
     }
 
-    private AssemblerRegisterZMM Sum(int row, int token, int tokens) => zmm[8 + row * tokens + token];
+    private static AssemblerRegisterZMM Sum(int row, int token, int tokens) => zmm[8 + row * tokens + token];
 
     private void Multiply(int tokens)
     {

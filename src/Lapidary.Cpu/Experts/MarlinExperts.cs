@@ -1,6 +1,5 @@
 using Lapidary.Cpu.Gemm;
 using Lapidary.Experts;
-using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Experts;
 

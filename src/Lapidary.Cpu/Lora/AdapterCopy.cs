@@ -17,7 +17,7 @@ internal static unsafe class AdapterCopy
     /// <summary>The matrix as it is: [rows, columns].</summary>
     public static AdapterMatrix Rows(StoredMatrix matrix)
     {
-        Target target = new(matrix.Name, matrix.Format.Dense, matrix.Rows, matrix.Columns);
+        Target target = new(matrix.Name, Memory(matrix, matrix.Rows, matrix.Columns));
         var row = new float[matrix.Columns];
         for (int r = 0; r < matrix.Rows; r++)
         {
@@ -30,7 +30,7 @@ internal static unsafe class AdapterCopy
     /// <summary>The matrix with rows as columns: [columns, rows]; then <paramref name="last"/>, [1, rows], as one more row.</summary>
     public static AdapterMatrix Columns(StoredMatrix matrix, StoredMatrix? last)
     {
-        Target target = new(matrix.Name, matrix.Format.Dense, matrix.Columns + (last is null ? 0 : 1), matrix.Rows);
+        Target target = new(matrix.Name, Memory(matrix, matrix.Columns + (last is null ? 0 : 1), matrix.Rows));
         var row = new float[Math.Max(matrix.Columns, matrix.Rows)];
         for (int r = 0; r < matrix.Rows; r++)
         {
@@ -42,15 +42,17 @@ internal static unsafe class AdapterCopy
         return target.Matrix;
     }
 
-    private readonly struct Target(string name, DType? stored, int rows, int columns)
-    {
-        private readonly CpuBuffer memory = new(stored == DType.BF16 ? DType.BF16 : DType.F32, rows, columns);
+    private static CpuBuffer Memory(StoredMatrix matrix, int rows, int columns)
+        => new(matrix.Format.Dense == DType.BF16 ? DType.BF16 : DType.F32, rows, columns);
 
-        public AdapterMatrix Matrix => new(memory, new StoredTensor(name, memory.DType, [rows, columns], (nint)memory.Address, owner: memory));
+    private readonly struct Target(string name, CpuBuffer memory)
+    {
+        public AdapterMatrix Matrix
+            => new(memory, new StoredTensor(name, memory.DType, [memory.Capacity, memory.Columns], (nint)memory.Address, owner: memory));
 
         public void Set(int row, int column, float value)
         {
-            nint index = (nint)row * columns + column;
+            nint index = (nint)row * memory.Columns + column;
             if (memory.DType == DType.F32) ((float*)memory.Address)[index] = value;
             else ((ushort*)memory.Address)[index] = (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16); // exact: it was BF16
         }

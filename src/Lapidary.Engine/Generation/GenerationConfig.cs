@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Lapidary.Models;
 using Lapidary.Sampling;
 
 namespace Lapidary.Generation;

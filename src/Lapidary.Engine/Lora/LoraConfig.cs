@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using Lapidary.Models;
 
 namespace Lapidary.Lora;
 

@@ -1,7 +1,6 @@
 using Lapidary.Generation;
 using Lapidary.KvCache;
 using Lapidary.Lora;
-using Lapidary.Models;
 using Lapidary.Sampling;
 using Lapidary.Tokenizers;
 

@@ -1,5 +1,4 @@
 using System.Text;
-using Lapidary.Models;
 
 namespace Lapidary.Tokenizers;
 

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Lapidary.Generation;
-using Lapidary.Scheduling;
 using Lapidary.Server.Errors;
 using Lapidary.Server.Generating;
 using Lapidary.Server.OpenAi;

@@ -16,7 +16,7 @@ internal sealed class MessageInput(ChatTemplate template)
     public static (TemplateValue Messages, bool Continues) Read(Fields body, ChatTemplate template)
     {
         MessageInput input = new(template);
-        if (body.Take("system") is { } system) input.messages.Add(TemplateMessages.Of("system", input.Texts(system, body, "system")));
+        if (body.Take("system") is { } system) input.messages.Add(TemplateMessages.Of("system", Texts(system, body, "system")));
         IReadOnlyList<Fields> given = body.Objects("messages") ?? throw body.Missing("messages", "an array of messages");
         if (given.Count == 0) throw ApiException.Invalid("messages", "messages is empty, expected at least one message");
         bool continues = false;
@@ -111,7 +111,7 @@ internal sealed class MessageInput(ChatTemplate template)
         return content;
     }
 
-    private TemplateValue Texts(JsonElement content, Fields parent, string name)
+    private static TemplateValue Texts(JsonElement content, Fields parent, string name)
     {
         if (content.ValueKind == JsonValueKind.String) return TemplateValue.From(JsonValues.Text(content, parent.At(name)));
         if (content.ValueKind != JsonValueKind.Array) throw JsonValues.Wrong(content, parent.At(name), "a string or an array of text blocks");

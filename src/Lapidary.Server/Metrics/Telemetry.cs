@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Lapidary.Scheduling;
-using OpenTelemetry;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;

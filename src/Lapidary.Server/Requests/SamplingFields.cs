@@ -55,7 +55,7 @@ internal static class SamplingFields
         foreach (string name in (string[])["mm_processor_kwargs", "media_io_kwargs"]) f.Refuse(name, "this model takes text only");
     }
 
-    private static IReadOnlyList<string>? Stops(Fields f)
+    private static string[]? Stops(Fields f)
     {
         if (f.Take("stop") is not { } value) return null;
         string[] stops = value.ValueKind switch

@@ -107,7 +107,7 @@ public sealed partial class OutputFuzzTests(ITestOutputHelper output)
             {
                 0 => text.Remove(at, length),
                 1 => text.Insert(at, Parts[random.Next(Parts.Length)]),
-                2 => text[..at] + text.Substring(at, length) + text[at..],
+                2 => string.Concat(text.AsSpan(0, at + length), text.AsSpan(at)),
                 _ => text[..at] + (char)random.Next(32, 127) + text[(at + 1)..],
             };
             if (text.Length == 0) text = "x";

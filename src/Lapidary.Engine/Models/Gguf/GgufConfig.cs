@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Lapidary.Checkpoints;
 using Lapidary.Checkpoints.Gguf;
 
 namespace Lapidary.Models.Gguf;

@@ -1,5 +1,4 @@
 using System.Text;
-using Lapidary.Server.OpenAi.Chat;
 using Lapidary.Tools;
 
 namespace Lapidary.Server.OpenAi.Responses;
