@@ -61,8 +61,13 @@ internal sealed class TeacherForcing : ITensorObserver, IDisposable
     }
 
     /// <summary>Computes the next tokens of the text, at most <see cref="StepTokens"/>.</summary>
+    /// <exception cref="RequestException">A token is outside the model's vocabulary.</exception>
     public void Step(ReadOnlySpan<int> tokens)
     {
+        foreach (int id in tokens)
+            if (id < 0 || id >= model.Config.VocabSize)
+                throw new RequestException(
+                    $"token id {id} is outside the model's vocabulary, 0 to {model.Config.VocabSize - 1}; the tokenizer is of another model");
         Tokens = tokens.Length;
         model.Batch.Clear();
         model.Batch.Add(sequence!, tokens, logitRows, adapterSlot);

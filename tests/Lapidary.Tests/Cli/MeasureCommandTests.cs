@@ -123,12 +123,15 @@ public sealed class MeasureCommandTests : IDisposable
     public void A_wrong_line_is_refused_and_says_what_is_known(string says, string line) => Refused(says, Story, line.Split(' '));
 
     [Fact]
-    public void An_empty_text_and_one_that_is_not_UTF8_are_refused()
+    public void A_text_that_cannot_be_computed_is_refused()
     {
         Refused("0 tokens", "", "verify", "--text", "-", "--against", "activation=gelu");
         folder.Write("latin1.txt", [0x48, 0xe9, 0x20]);
         Refused("UTF-8", "", "experts", "--text", folder["latin1.txt"]);
         Refused("dense model", Story, "experts", Dense(), "--text", "-");
+        using ModelCopy small = new(); // its vocabulary is smaller than its tokenizer's
+        Refused("outside the model's vocabulary", Story, "experts", small.Path, "--text", "-");
+        Refused("outside the model's vocabulary", Story, "verify", small.Path, "--text", "-", "--against", "activation=gelu");
     }
 
     [Fact]
