@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 
 namespace Lapidary.Checkpoints;
 
@@ -14,7 +15,30 @@ public static class TensorValues
     }
 
     /// <summary>Elements from <paramref name="first"/> on of a floating tensor, widened or rounded to float32.</summary>
-    public static void ReadSingles(this StoredTensor tensor, long first, Span<float> values) => tensor.ReadSingles(first, stride: 1, values);
+    public static void ReadSingles(this StoredTensor tensor, long first, Span<float> values)
+    {
+        ReadOnlySpan<byte> bytes = tensor.Bytes(first * tensor.DType.Size(), values.Length * tensor.DType.Size());
+        switch (tensor.DType)
+        {
+            case DType.F32:
+                MemoryMarshal.Cast<byte, float>(bytes).CopyTo(values);
+                break;
+            case DType.BF16:
+                ReadOnlySpan<ushort> halves = MemoryMarshal.Cast<byte, ushort>(bytes);
+                for (int i = 0; i < values.Length; i++) values[i] = BitConverter.UInt32BitsToSingle((uint)halves[i] << 16);
+                break;
+            case DType.F16:
+                ReadOnlySpan<Half> smaller = MemoryMarshal.Cast<byte, Half>(bytes);
+                for (int i = 0; i < values.Length; i++) values[i] = (float)smaller[i];
+                break;
+            case DType.F64:
+                ReadOnlySpan<double> wider = MemoryMarshal.Cast<byte, double>(bytes);
+                for (int i = 0; i < values.Length; i++) values[i] = (float)wider[i];
+                break;
+            default:
+                throw new CheckpointException($"tensor \"{tensor.Name}\" is {tensor.DType}, expected a floating type");
+        }
+    }
 
     /// <summary>Every <paramref name="stride"/>-th element from <paramref name="first"/> on of a floating tensor.</summary>
     public static void ReadSingles(this StoredTensor tensor, long first, long stride, Span<float> values)

@@ -24,27 +24,23 @@ public sealed class Fp8Encoder(int block) : WeightEncoder
     {
         int columns = matrix.Columns, rows = block == 0 ? 1 : block, width = block == 0 ? columns : block, groups = (columns + width - 1) / width;
         int blocks = (matrix.Rows + rows - 1) / rows, scaleBytes = scaleType.Size();
-        yield return new TensorToWrite($"{module}.weight", DType.F8_E4M3, [matrix.Rows, columns], stream =>
+        yield return ByRows($"{module}.weight", DType.F8_E4M3, [matrix.Rows, columns], matrix, rows, count => count * columns, (first, count, destination) =>
         {
-            // The last block of rows may be short, so rows and not blocks are the unit here.
-            for (int first = 0; first < matrix.Rows; first += rows)
-            {
-                int count = Math.Min(rows, matrix.Rows - first);
-                (float[] weights, float[] scales) = Block(matrix, first, count, width, groups, scaleType);
-                byte[] codes = new byte[count * columns];
-                float[] rounded = new float[count * columns];
-                Parallel.For(0, count, r =>
+            (float[] weights, float[] scales) = Block(matrix, first, count, width, groups, scaleType);
+            float[] rounded = new float[count * columns];
+            Span<byte> codes = destination.Span;
+            for (int r = 0; r < count; r++)
+                for (int g = 0; g < groups; g++)
                 {
-                    for (int i = 0; i < columns; i++)
+                    float scale = scales[g];
+                    int start = r * columns + g * width, end = Math.Min(start + width, (r + 1) * columns);
+                    for (int at = start; at < end; at++)
                     {
-                        int at = r * columns + i;
-                        codes[at] = SmallFloats.E4M3.Code(weights[at] / scales[i / width]);
-                        rounded[at] = SmallFloats.E4M3.Value(codes[at]) * scales[i / width];
+                        codes[at] = SmallFloats.E4M3.Code(weights[at] / scale);
+                        rounded[at] = SmallFloats.E4M3.Value(codes[at]) * scale;
                     }
-                });
-                error.Add(weights, rounded);
-                stream.Write(codes);
-            }
+                }
+            error.Add(weights, rounded);
         });
         yield return ByRows($"{module}.weight_scale", scaleType, [blocks, groups], matrix, rows, _ => groups * scaleBytes, (first, count, destination) =>
         {
@@ -56,11 +52,12 @@ public sealed class Fp8Encoder(int block) : WeightEncoder
     private static (float[] Weights, float[] Scales) Block(StoredMatrix matrix, int first, int count, int width, int groups, DType scaleType)
     {
         float[] weights = new float[count * matrix.Columns], scales = new float[groups];
-        for (int r = 0; r < count; r++) matrix.ReadRow(first + r, weights.AsSpan(r * matrix.Columns, matrix.Columns));
-        for (int at = 0; at < weights.Length; at++)
+        for (int r = 0; r < count; r++)
         {
-            int group = at % matrix.Columns / width;
-            scales[group] = Math.Max(scales[group], Math.Abs(weights[at]));
+            Span<float> row = weights.AsSpan(r * matrix.Columns, matrix.Columns);
+            matrix.ReadRow(first + r, row);
+            for (int g = 0; g < groups; g++)
+                foreach (float weight in row[(g * width)..Math.Min((g + 1) * width, row.Length)]) scales[g] = Math.Max(scales[g], Math.Abs(weight));
         }
         for (int g = 0; g < groups; g++)
         {

@@ -118,7 +118,7 @@ public sealed class IntegerEncoder(int bits, int groupSize, ZeroPointKind zeroPo
             for (; i <= weights.Length - Vector<float>.Count; i += Vector<float>.Count)
             {
                 Vector<float> weight = new(weights[i..]);
-                Vector<float> code = Vector.Min(Vector.Max(Vector.Round(weight / new Vector<float>(scale)), new Vector<float>(low)), new Vector<float>(high));
+                Vector<float> code = Vector.Min(Vector.Max(Vector.Round(weight * new Vector<float>(1 / scale)), new Vector<float>(low)), new Vector<float>(high));
                 Vector<float> difference = weight - code * scale;
                 sums += difference * difference;
             }
@@ -126,7 +126,7 @@ public sealed class IntegerEncoder(int bits, int groupSize, ZeroPointKind zeroPo
         }
         for (; i < weights.Length; i++)
         {
-            float difference = weights[i] - Math.Clamp(MathF.Round(weights[i] / scale), low, high) * scale;
+            float difference = weights[i] - Math.Clamp(MathF.Round(weights[i] * (1 / scale)), low, high) * scale;
             sum += difference * difference;
         }
         return sum;

@@ -1,42 +1,39 @@
 namespace Lapidary.Quantization.Encoding;
 
-/// <summary>Rounding to the numbers of a code type: to nearest, ties to the even code, past the largest to the largest.</summary>
+/// <summary>Rounding to the numbers of a small float: to nearest, ties to the even code, past the largest to the largest.</summary>
 internal sealed class SmallFloats
 {
-    public static SmallFloats E4M3 { get; } = new(CodeType.E4M3);
-    public static SmallFloats E2M1 { get; } = new(CodeType.E2M1);
+    public static SmallFloats E4M3 { get; } = new(CodeType.E4M3, mantissaBits: 3, bias: 7, largestCode: 0x7e);
+    public static SmallFloats E2M1 { get; } = new(CodeType.E2M1, mantissaBits: 1, bias: 1, largestCode: 7);
 
-    private readonly float[] magnitudes;   // ascending, of codes 0, 1, 2 …
-    private readonly int sign;
+    private readonly CodeType type;
+    private readonly int sign, mantissaBits, bias, largestCode;
 
-    private SmallFloats(CodeType type)
+    private SmallFloats(CodeType type, int mantissaBits, int bias, int largestCode)
     {
+        this.type = type;
+        this.mantissaBits = mantissaBits;
+        this.bias = bias;
+        this.largestCode = largestCode;
         sign = 1 << (type.Bits - 1);
-        magnitudes = [.. type.Values[..sign].ToArray().TakeWhile(float.IsFinite)];
     }
 
-    public float Largest => magnitudes[^1];
+    public float Largest => type.Values[largestCode];
 
     /// <summary>Smallest magnitude above 0.</summary>
-    public float Smallest => magnitudes[1];
+    public float Smallest => type.Values[1];
 
+    /// <param name="value">Finite.</param>
     public byte Code(float value)
     {
-        float magnitude = Math.Abs(value);
-        int low = 0, high = magnitudes.Length - 1;
-        while (low < high)   // the first that is not below
-        {
-            int middle = (low + high) >> 1;
-            if (magnitudes[middle] < magnitude) low = middle + 1;
-            else high = middle;
-        }
-        if (low > 0)
-        {
-            float up = magnitudes[low] - magnitude, down = magnitude - magnitudes[low - 1];
-            if (down < up || (down == up && ((low - 1) & 1) == 0)) low--;
-        }
-        return (byte)(value < 0 ? low | sign : low);
+        float magnitude = Math.Min(Math.Abs(value), Largest);
+        // Steps are 2^(exponent - mantissaBits); below the smallest normal number they stay what they are there. Counted in
+        // steps, codes of one binade follow those of the last.
+        int exponent = Math.Max((BitConverter.SingleToInt32Bits(magnitude) >> 23) - 127, 1 - bias);
+        float steps = magnitude * BitConverter.Int32BitsToSingle((127 + mantissaBits - exponent) << 23);
+        int code = ((exponent + bias - 1) << mantissaBits) + (int)MathF.Round(steps);
+        return (byte)(value < 0 ? code | sign : code);
     }
 
-    public float Value(byte code) => (code & sign) != 0 ? -magnitudes[code & (sign - 1)] : magnitudes[code];
+    public float Value(byte code) => type.Values[code];
 }
