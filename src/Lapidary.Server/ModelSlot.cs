@@ -12,5 +12,11 @@ internal sealed class ModelSlot
     /// <exception cref="ApiException">503: it is still loading.</exception>
     public ServedModel Model => model ?? throw ApiException.Unavailable("model_loading", "The model is still loading; try again in a moment.", TimeSpan.FromSeconds(5));
 
+    /// <exception cref="ApiException">503: a defect has stopped the engine; only a new process helps.</exception>
+    public void ThrowIfFailed()
+    {
+        if (model?.Engine.Failure is not null) throw ApiException.Unavailable("engine_failed", "The engine has failed; the log says why. Restart the server.", TimeSpan.FromSeconds(30));
+    }
+
     public void Set(ServedModel loaded) => model = loaded;
 }

@@ -6,6 +6,7 @@ using Lapidary.Server.Metrics;
 using Lapidary.Server.OpenAi;
 using Lapidary.Server.OpenAi.Chat;
 using Lapidary.Server.OpenAi.Completions;
+using Lapidary.Server.OpenAi.Embeddings;
 using Lapidary.Server.OpenAi.Responses;
 using Lapidary.Server.Operations;
 using Lapidary.Server.Tokens;
@@ -18,10 +19,15 @@ internal static class Routes
     public static void Map(WebApplication app, ApiServices api)
     {
         ModelSlot slot = api.Slot;
-        Get(app, "/health", context => context.Response.WriteJsonAsync(new ServerStatus("ok"), ServerJson.Default.ServerStatus)).WithMetadata(new OpenToAll(), new Probe());
+        Get(app, "/health", context =>
+        {
+            slot.ThrowIfFailed();
+            return context.Response.WriteJsonAsync(new ServerStatus("ok"), ServerJson.Default.ServerStatus);
+        }).WithMetadata(new OpenToAll(), new Probe());
         Get(app, "/ready", context =>
         {
             _ = slot.Model;
+            slot.ThrowIfFailed();
             if (!api.Admission.IsOpen) throw Admission.ShuttingDown();
             return context.Response.WriteJsonAsync(new ServerStatus("ready"), ServerJson.Default.ServerStatus);
         }).WithMetadata(new Probe());
@@ -43,6 +49,7 @@ internal static class Routes
         app.MapPost("/v1/chat/completions", new ChatEndpoint(api).Handle);
         app.MapPost("/v1/completions", new CompletionEndpoint(api).Handle);
         app.MapPost("/v1/responses", new ResponseEndpoint(api).Handle);
+        app.MapPost("/v1/embeddings", new EmbeddingEndpoint(api).Handle);
         MessageEndpoint messages = new(api);
         app.MapPost("/v1/messages", messages.Handle);
         app.MapPost("/v1/messages/count_tokens", messages.CountTokens);

@@ -4,6 +4,7 @@ using Lapidary.Server.Errors;
 using Lapidary.Server.OpenAi;
 using Lapidary.Server.OpenAi.Chat;
 using Lapidary.Server.OpenAi.Completions;
+using Lapidary.Server.OpenAi.Embeddings;
 using Lapidary.Server.OpenAi.Responses;
 using Lapidary.Server.Operations;
 using Lapidary.Server.Tokens;
@@ -27,6 +28,8 @@ namespace Lapidary.Server;
 [JsonSerializable(typeof(BlockDelta))]
 [JsonSerializable(typeof(MessageDelta))]
 [JsonSerializable(typeof(TokenCount))]
+[JsonSerializable(typeof(EmbeddingList))]
+[JsonSerializable(typeof(float[]))]
 [JsonSerializable(typeof(TokenList))]
 [JsonSerializable(typeof(DetokenizedText))]
 [JsonSerializable(typeof(int))] // stop_reason

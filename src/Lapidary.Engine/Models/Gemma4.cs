@@ -91,6 +91,9 @@ public sealed class Gemma4 : IModel, IDisposable
         ActivationForm.Gated, weights, HasLora: maxLoras > 0);
 
     /// <inheritdoc/>
+    public IBuffer LastHidden => scratch.LogitHidden;
+
+    /// <inheritdoc/>
     public IBuffer Forward(ForwardBatch batch, KeyValueCache cache)
     {
         scratch.SetRows(batch.Tokens, batch.LogitCount);

@@ -46,7 +46,7 @@ internal sealed class EngineCore(
     }
 
     /// <summary>Uses the logits of one sequence; several threads do so for different ones.</summary>
-    void IHostWork.Run(int item) => rows[item].Sequence.Use(kernels, logits!, rows[item].Rows);
+    void IHostWork.Run(int item) => rows[item].Sequence.Use(kernels, logits!, model.LastHidden, rows[item].Rows);
 
     private void Compute()
     {
@@ -86,6 +86,7 @@ internal sealed class EngineCore(
         if (sequence.Token == TokenEvent.NoToken)
         {
             if (sequence.Error is { } error) End(sequence, FinishReason.Error, error);
+            else if (sequence.Finish is { } done) End(sequence, done, null); // an embedding
             return; // more of the prompt is to come
         }
         sequence.Clock.Answer();

@@ -14,6 +14,9 @@ public sealed record InferenceRequest
 
     public required SamplingParameters Sampling { get; init; }
 
+    /// <summary>Only compute the prompt, for its embedding; no token is made.</summary>
+    public bool Embed { get; init; }
+
     /// <summary>Name of a loaded LoRA adapter, or null for the model itself.</summary>
     public string? Adapter { get; init; }
 

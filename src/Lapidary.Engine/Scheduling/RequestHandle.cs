@@ -36,6 +36,12 @@ public sealed class RequestHandle
     /// </summary>
     public IReadOnlyList<TokenLogprobs?>? PromptLogprobs { get; internal set; }
 
+    /// <summary>
+    /// With <see cref="InferenceRequest.Embed"/>: the mean of the prompt's last hidden states, of length 1. Set before the last
+    /// event.
+    /// </summary>
+    public IReadOnlyList<float>? Embedding { get; internal set; }
+
     /// <summary>Ends every choice that still runs or waits, with reason Abort. May be called from any thread, at any time.</summary>
     public void Cancel() => cancelled = true;
 

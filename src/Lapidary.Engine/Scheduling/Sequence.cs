@@ -14,6 +14,7 @@ internal sealed class Sequence
     private readonly Sampler sampler;
     private readonly OutputText text;
     private readonly PromptLogprobs? promptLogprobs;
+    private readonly MeanPooling? pooling;
     private readonly int maxLength;
 
     /// <param name="number">Order of submission.</param>
@@ -33,6 +34,7 @@ internal sealed class Sequence
         this.sampler = sampler;
         this.text = text;
         this.promptLogprobs = promptLogprobs;
+        pooling = handle.Request.Embed ? new MeanPooling(handle) : null;
         this.endIds = endIds;
         maxLength = cache.MaxLength;
         tokens = new List<int>(Math.Min(maxLength, PromptLength + 1024));
@@ -62,7 +64,7 @@ internal sealed class Sequence
     public int Share { get; set; }
 
     /// <summary>Whether every token of the prompt needs logits, so that none may come from the prefix cache.</summary>
-    public bool NeedsAllLogits => promptLogprobs is { IsComplete: false };
+    public bool NeedsAllLogits => promptLogprobs is { IsComplete: false } || pooling is { IsComplete: false };
 
     /// <summary>Tokens of the prompt that were cached when it first started; null before.</summary>
     public int? CachedTokens { get; set; }
@@ -85,13 +87,20 @@ internal sealed class Sequence
         => a.Priority != b.Priority ? a.Priority.CompareTo(b.Priority) : a.Number.CompareTo(b.Number);
 
     /// <summary>Uses the logits of a step. Runs on any thread; a failure concerns this sequence only.</summary>
+    /// <param name="hidden">What the logits were computed from, row by row.</param>
     /// <param name="rows">The rows of the logits that are this sequence's: one for each token it computed, or for the last only.</param>
-    public void Use(IKernels kernels, IBuffer logits, Range rows)
+    public void Use(IKernels kernels, IBuffer logits, IBuffer hidden, Range rows)
     {
         (Token, Text, Logprobs) = (TokenEvent.NoToken, "", null);
         try
         {
             (int first, int count) = rows.GetOffsetAndLength(logits.Rows);
+            if (pooling is not null)
+            {
+                pooling.Read(kernels, hidden, first, Cache.Length - count, count);
+                if (pooling.IsComplete) Finish = FinishReason.Stop;
+                return;
+            }
             if (NeedsAllLogits) promptLogprobs!.Read(kernels, logits, first, Cache.Length - count, count);
             if (Pending == 0) Choose(kernels.HostRow(logits, first + count - 1));
         }

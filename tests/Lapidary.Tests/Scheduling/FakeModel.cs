@@ -32,6 +32,7 @@ internal sealed class FakeModel : IModel, IDisposable
     public int VocabSize => Vocab;
     public LoraAdapters Adapters { get; }
     public int MaxStepTokens { get; }
+    public IBuffer LastHidden => logits;
     public int MaxLogitRows { get; }
 
     /// <summary>Tokens computed so far.</summary>

@@ -11,8 +11,6 @@ namespace Lapidary.Server.OpenAi.Completions;
 /// <summary>A POST to /v1/completions, checked; its prompts are tokens already.</summary>
 internal sealed record CompletionRequest
 {
-    private const int MaxPrompts = 1024, MaxChoices = 2048;
-
     /// <summary>OpenAI's.</summary>
     private const int DefaultMaxTokens = 16;
 
@@ -53,7 +51,7 @@ internal sealed record CompletionRequest
             PromptLogprobs = promptLogprobs ?? (echo ? logprobs : null),
         };
         RefuseOthers(body, sampling.N);
-        JsonElement prompt = body.Take("prompt") ?? throw body.Missing("prompt", "a string, an array of strings, an array of token ids, or an array of such arrays");
+        JsonElement prompt = body.Take("prompt") ?? throw body.Missing("prompt", Completions.Prompts.Expected);
         bool special = body.Flag("add_special_tokens") ?? true;
         CompletionRequest request = new()
         {
@@ -71,45 +69,7 @@ internal sealed record CompletionRequest
         };
         body.Done();
         sampling.Checked(model.VocabSize);
-        return request with { Prompts = ReadPrompts(prompt, model, sampling.N, special ? SpecialTokens.Add : SpecialTokens.Omit) };
-    }
-
-    private static List<PromptText> ReadPrompts(JsonElement prompt, ServedModel model, int n, SpecialTokens special)
-    {
-        const string expected = "a string, an array of strings, an array of token ids, or an array of such arrays";
-        if (prompt.ValueKind == JsonValueKind.String) return [OfText(prompt, "prompt", model, special)];
-        if (prompt.ValueKind != JsonValueKind.Array) throw JsonValues.Wrong(prompt, "prompt", expected);
-        if (prompt.GetArrayLength() == 0) throw ApiException.Invalid("prompt", $"prompt is empty, expected {expected}");
-        if (prompt[0].ValueKind == JsonValueKind.Number) return [OfIds(prompt, "prompt", model)];
-        int count = prompt.GetArrayLength();
-        if (count > MaxPrompts || (long)count * n > MaxChoices)
-            throw ApiException.Invalid("prompt", $"prompt has {count} prompts in {n} ways each, more than {MaxPrompts} prompts or {MaxChoices} choices");
-        JsonValueKind kind = prompt[0].ValueKind; // of all of them: texts and ids do not mix
-        if (kind is not (JsonValueKind.String or JsonValueKind.Array)) throw JsonValues.Wrong(prompt[0], "prompt[0]", "a string, an integer or an array of integers");
-        List<PromptText> prompts = [];
-        foreach ((JsonElement element, string path) in JsonValues.Array(prompt, "prompt"))
-        {
-            if (element.ValueKind != kind) throw JsonValues.Wrong(element, path, $"{JsonKind.Of(prompt[0])} like the first");
-            prompts.Add(kind == JsonValueKind.String ? OfText(element, path, model, special) : OfIds(element, path, model));
-        }
-        return prompts;
-    }
-
-    private static PromptText OfText(JsonElement text, string path, ServedModel model, SpecialTokens special)
-    {
-        string prompt = JsonValues.Text(text, path);
-        if (prompt.Length == 0) throw ApiException.Invalid(path, $"{path} is empty, expected at least one character");
-        return PromptText.Encode(model, prompt, special);
-    }
-
-    private static PromptText OfIds(JsonElement array, string path, ServedModel model)
-    {
-        int[] ids = JsonValues.Integers(array, path);
-        if (ids.Length == 0) throw ApiException.Invalid(path, $"{path} is empty, expected at least one token id");
-        for (int i = 0; i < ids.Length; i++)
-            if (ids[i] < 0 || ids[i] >= model.VocabSize)
-                throw ApiException.Invalid(path, $"{path}[{i}] is {ids[i]}, which is outside the vocabulary, 0 to {model.VocabSize - 1}");
-        return PromptText.OfIds(model, ids);
+        return request with { Prompts = Completions.Prompts.Read(prompt, "prompt", model, sampling.N, special ? SpecialTokens.Add : SpecialTokens.Omit) };
     }
 
     private static void RefuseOthers(Fields body, int n)
