@@ -8,6 +8,7 @@ namespace Lapidary.Cli;
 internal static class StandardStreams
 {
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
+    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     /// <exception cref="RequestException">The input is not valid UTF-8.</exception>
     public static string ReadAll()
@@ -16,7 +17,7 @@ internal static class StandardStreams
         using (Stream input = Console.OpenStandardInput()) input.CopyTo(bytes);
         try
         {
-            return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(bytes.GetBuffer(), 0, (int)bytes.Length);
+            return Strict.GetString(bytes.GetBuffer(), 0, (int)bytes.Length);
         }
         catch (DecoderFallbackException exception)
         {
@@ -26,20 +27,36 @@ internal static class StandardStreams
 
     public static StreamReader Input() => new(Console.OpenStandardInput(), Utf8);
 
+    /// <summary>Bytes that are not UTF-8 throw <see cref="DecoderFallbackException"/>.</summary>
+    public static StreamReader StrictInput() => new(Console.OpenStandardInput(), Strict);
+
     public static StreamWriter Output() => new(Console.OpenStandardOutput(), Utf8, bufferSize: 1 << 16) { NewLine = "\n" };
 }
 
 /// <summary>One JSON value a line.</summary>
 internal static class JsonLines
 {
+    /// <exception cref="RequestException">A line is not such a value, or not UTF-8.</exception>
     public static IEnumerable<T> Read<T>(JsonTypeInfo<T> type, string expected)
     {
-        using StreamReader input = StandardStreams.Input();
+        using StreamReader input = StandardStreams.StrictInput();
         int number = 0;
-        while (input.ReadLine() is { } line)
+        while (NextLine(input, number) is { } line)
         {
             number++;
             if (line.Length > 0) yield return Parse(line, type, $"{expected} on line {number}");
+        }
+    }
+
+    private static string? NextLine(StreamReader input, int read)
+    {
+        try
+        {
+            return input.ReadLine();
+        }
+        catch (DecoderFallbackException exception)
+        {
+            throw new RequestException($"standard input is not valid UTF-8 (after line {read})", exception);
         }
     }
 

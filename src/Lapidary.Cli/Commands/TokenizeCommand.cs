@@ -68,6 +68,10 @@ internal sealed class TokenizerOptions
         command.Options.Add(tokenizer);
         command.Options.Add(model);
         command.Options.Add(JsonLines);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(tokenizer) is not null && result.GetValue(model) is not null) result.AddError("give --tokenizer FILE or --model DIR, not both");
+        });
     }
 
     public Tokenizer Load(ParseResult parsed)

@@ -92,6 +92,7 @@ public sealed class BadInputTests
         ["ids that are no JSON"] = (["detokenize", "two"], "", "JSON"),
         ["id past the vocabulary to detokenize"] = (["detokenize", "[99999999]"], "", "99999999"),
         ["tokenizer file missing"] = (["tokenize", "x", "--tokenizer", "/nowhere.json"], "", "/nowhere.json"),
+        ["a tokenizer and a model"] = (["tokenize", "x", "--tokenizer", "a", "--model", "b"], "", "not both"),
         ["a JSON line that is no string"] = (["tokenize", "--jsonl"], "{}\n", "line 1"),
         ["render of no request"] = (["render", "--model", Goldens.TinyModel], "", "JSON"),
         ["render of a request without messages"] = (["render", "--model", Goldens.TinyModel], "{}", "messages"),
@@ -114,9 +115,12 @@ public sealed class BadInputTests
     public void A_wrong_command_line_is_refused_in_one_line(string line)
         => AssertRefused(LapidaryProcess.RunWithInput(Lines[line].Input, Lines[line].Arguments), Lines[line].Says);
 
-    [Fact]
-    public void Input_that_is_not_UTF8_is_refused()
-        => AssertRefused(LapidaryProcess.RunWithInput([0x48, 0xff, 0xfe, 0x21], "run", "--max-tokens", "2"), "UTF-8");
+    [Theory]
+    [InlineData("run", "--max-tokens", "2")]
+    [InlineData("tokenize")]
+    [InlineData("tokenize", "--jsonl")]
+    public void Input_that_is_not_UTF8_is_refused(params string[] arguments)
+        => AssertRefused(LapidaryProcess.RunWithInput([(byte)'"', 0xff, 0xfe, (byte)'"', (byte)'\n'], arguments), "UTF-8");
 
     /// <summary>The control: the copy itself, not damaged, runs (its vocabulary is too small for the tokenizer, so by ids).</summary>
     [Fact]
