@@ -1,0 +1,102 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+
+namespace Lapidary.Server.Tests;
+
+/// <summary><c>lapidary serve</c> as a process: settings from three places, signals, exit codes.</summary>
+public sealed class ServeProcessTests
+{
+    private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "lapidary.dll");
+
+    private static Process Start(Dictionary<string, string> environment, params string[] arguments)
+    {
+        ProcessStartInfo start = new("dotnet", [Program, .. arguments]) { RedirectStandardError = true, RedirectStandardInput = true, RedirectStandardOutput = true };
+        foreach ((string name, string value) in environment) start.Environment[name] = value;
+        return Process.Start(start)!;
+    }
+
+    private static async Task<(Process Process, HttpClient Client)> Serve(Dictionary<string, string> environment, params string[] arguments)
+    {
+        Process process = Start(environment, ["serve", "--port", "0", "--threads", "1", "--log-level", "none", .. arguments]);
+        string listening = await process.StandardError.ReadLineAsync(TestContext.Current.CancellationToken) ?? "";
+        Match address = Regex.Match(listening, "^listening on (http\\S+);");
+        Assert.True(address.Success, listening);
+        Assert.StartsWith("ready:", await process.StandardError.ReadLineAsync(TestContext.Current.CancellationToken));
+        return (process, new HttpClient { BaseAddress = new Uri(address.Groups[1].Value) });
+    }
+
+    private static async Task<int> End(Process process, params string[] signals)
+    {
+        foreach (string signal in signals)
+        {
+            using Process kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"])!;
+            await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
+            await Task.Delay(50, TestContext.Current.CancellationToken);
+        }
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(40), TestContext.Current.CancellationToken);
+        return process.ExitCode;
+    }
+
+    [Fact]
+    public async Task The_command_line_wins_over_the_environment_and_that_over_the_file()
+    {
+        string file = Path.Combine(Directory.CreateTempSubdirectory().FullName, "serve.json");
+        await File.WriteAllTextAsync(file, """{"max-model-len": 300, "served-model-name": ["file"], "api-key": "secret", "max-num-seqs": 3}""", TestContext.Current.CancellationToken);
+        (Process process, HttpClient client) = await Serve(new() { ["LAPIDARY_CONFIG"] = file, ["LAPIDARY_SERVED_MODEL_NAME"] = "environment,second", ["LAPIDARY_MAX_MODEL_LEN"] = "200" }, "--max-model-len", "100");
+        using (process)
+        using (client)
+        {
+            Assert.Equal(401, (await client.Get("/v1/models")).Status);
+            client.DefaultRequestHeaders.Add("Authorization", "Bearer secret");
+            JsonArray models = (await client.Get("/v1/models")).Json["data"]!.AsArray();
+            Assert.Equal(["environment", "second"], models.Select(model => model!["id"]!.GetValue<string>()));
+            Assert.Equal(100, models[0]!["max_model_len"]!.GetValue<int>());
+            Assert.Equal(0, await End(process, "TERM"));
+        }
+    }
+
+    [Fact]
+    public async Task A_second_signal_ends_running_requests_at_once()
+    {
+        (Process process, HttpClient client) = await Serve([]);
+        using (process)
+        using (client)
+        {
+            Task<Answer> running = client.Post("/v1/chat/completions", """{"messages":[{"role":"user","content":"a"}],"max_tokens":1900,"ignore_eos":true,"n":64}""");
+            await Task.Delay(300, TestContext.Current.CancellationToken);
+            Assert.Equal(0, await End(process, "TERM", "TERM"));
+            (await running).AssertError(503, null, "shutting_down");
+        }
+    }
+
+    [Theory]
+    [InlineData("{\"prot\": 1}", "is no setting"), InlineData("[]", "JSON"), InlineData("{\"port\": \"x\"}", "Cannot parse"), InlineData("{\"port\": 70000}", "0 to 65535"), InlineData("{\"host\": \"nowhere\"}", "IP address"), InlineData("{\"ssl-certfile\": \"/nowhere.pem\"}", "certificate")]
+    public async Task A_setting_that_cannot_be_used_is_one_error_line(string config, string says)
+    {
+        string file = Path.Combine(Directory.CreateTempSubdirectory().FullName, "serve.json");
+        await File.WriteAllTextAsync(file, config, TestContext.Current.CancellationToken);
+        using Process process = Start([], "serve", "--config", file);
+        string error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(1, await End(process));
+        Assert.StartsWith("error:", error);
+        Assert.Contains(says, error, StringComparison.Ordinal);
+        Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    /// <summary>ASP.NET is of no use to a terminal, and loading it takes time.</summary>
+    [Fact]
+    public async Task Other_commands_do_not_load_the_server()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "reads /proc");
+        using Process chat = Start([], "chat", "--threads", "1");
+        await chat.StandardError.ReadLineAsync(TestContext.Current.CancellationToken); // the model is loaded
+        string maps = await File.ReadAllTextAsync($"/proc/{chat.Id}/maps", TestContext.Current.CancellationToken);
+        chat.StandardInput.Close();
+        Assert.Equal(0, await End(chat));
+        Assert.Contains("Lapidary.Engine.dll", maps, StringComparison.Ordinal);
+        Assert.DoesNotContain("Microsoft.AspNetCore", maps, StringComparison.Ordinal);
+        Assert.DoesNotContain("Lapidary.Server.dll", maps, StringComparison.Ordinal);
+        Assert.DoesNotContain("OpenTelemetry", maps, StringComparison.Ordinal);
+    }
+}
