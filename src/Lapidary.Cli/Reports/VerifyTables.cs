@@ -8,7 +8,7 @@ namespace Lapidary.Cli.Reports;
 internal static class VerifyTables
 {
     private const int MostFlips = 12;
-    private const int BarWidth = 24;
+    private const int BarWidth = 16;
 
     public static void Write(VerifyResult result)
     {
