@@ -38,9 +38,17 @@ internal sealed class EngineCore(
     /// <param name="error">Null when it is only stopped.</param>
     public void EndAll(LapidaryException? error)
     {
+        FinishReason reason = error is null ? FinishReason.Abort : FinishReason.Error;
+        ended.Clear();
         ended.AddRange(scheduler.Running);
         ended.AddRange(scheduler.Waiting);
-        foreach (Sequence sequence in ended) End(sequence, error is null ? FinishReason.Abort : FinishReason.Error, error);
+        // After a defect giving back may fail too, so everybody is told first.
+        foreach (Sequence sequence in ended)
+        {
+            Write(sequence, new TokenEvent(sequence.Choice, TokenEvent.NoToken, "", null, Complete(sequence, reason, error)));
+            sequence.Handle.CompleteChoice();
+        }
+        foreach (Sequence sequence in ended) GiveBack(sequence, reason);
         ended.Clear();
         Count();
     }
@@ -128,11 +136,16 @@ internal sealed class EngineCore(
 
     private void Remove(Sequence sequence, FinishReason reason)
     {
+        GiveBack(sequence, reason);
+        sequence.Handle.CompleteChoice();
+    }
+
+    private void GiveBack(Sequence sequence, FinishReason reason)
+    {
         counters.Finish(reason);
         scheduler.Remove(sequence);
         if (sequence.Adapter is { } adapter) model.Adapters.Release(adapter);
         Interlocked.Decrement(ref counters.Accepted);
-        sequence.Handle.CompleteChoice();
     }
 
     private void Count()

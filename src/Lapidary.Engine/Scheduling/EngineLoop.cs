@@ -137,8 +137,15 @@ public sealed class EngineLoop : IDisposable
             failure = defect;
         }
         Refuse(EngineHealth.Stopped);
-        while (submissions.TryDequeue(out Sequence? sequence)) core.Add(sequence);
-        core.EndAll(failure is { } cause ? new GenerationException($"the engine failed: {cause.Message}", cause) : null);
+        try
+        {
+            while (submissions.TryDequeue(out Sequence? sequence)) core.Add(sequence);
+            core.EndAll(failure is { } cause ? new GenerationException($"the engine failed: {cause.Message}", cause) : null);
+        }
+        catch (Exception defect)
+        {
+            failure ??= defect;
+        }
         ended.SetResult();
     }
 }

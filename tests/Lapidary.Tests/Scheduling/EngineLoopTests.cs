@@ -150,6 +150,33 @@ public sealed class EngineLoopTests(EngineLoopTests.OpenModel opened) : IClassFi
         Assert.NotEqual(first.Seed, engine.Submit(request with { Sampling = request.Sampling with { Seed = -1 } }).Seed);
     }
 
+    [Fact]
+    public async Task A_defect_of_the_engine_ends_every_request_with_an_error_and_refuses_more()
+    {
+        engine.Dispose();
+        BrokenClock clock = new();
+        using EngineLoop broken = new(opened.Model, Options, clock);
+        RequestHandle[] handles = [.. Enumerable.Range(0, 3).Select(i => broken.Submit(Greedy([2, 300 + i], 1000) with { Timeout = TimeSpan.FromHours(1) }))];
+        clock.Break();
+        foreach (RequestHandle handle in handles)
+            Assert.Equal("the engine failed: the clock broke", Assert.IsType<GenerationException>((await Read(handle))[^1].Completion!.Error).Message);
+        await broken.DrainAsync();
+        Assert.Equal("the clock broke", broken.Failure!.Message);
+        Assert.Equal((EngineHealth.Stopped, 0), (broken.Health, broken.Statistics.Running + broken.Statistics.Waiting));
+        Assert.Throws<EngineUnavailableException>(() => broken.Submit(Greedy([2], 1)));
+    }
+
+    /// <summary>Fails once when told to; then only the engine's thread asks it, looking for late requests.</summary>
+    private sealed class BrokenClock : TimeProvider
+    {
+        private int breaks;
+
+        public void Break() => Volatile.Write(ref breaks, 1);
+
+        public override long GetTimestamp()
+            => Interlocked.Exchange(ref breaks, 0) == 1 ? throw new InvalidOperationException("the clock broke") : base.GetTimestamp();
+    }
+
     public void Dispose() => engine.Dispose();
 
     private static InferenceRequest Greedy(int[] prompt, int maxTokens) => new()
