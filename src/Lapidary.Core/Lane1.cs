@@ -90,6 +90,9 @@ public readonly unsafe struct V1(float value) : IFloatLane<V1>
     public static V1 ShiftLeft(V1 bits, int count) => new(BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(bits.Value) << count));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 ShiftRightSigned(V1 bits, int count) => new(BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(bits.Value) >> count));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V1 And(V1 bits, uint mask) => new(BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(bits.Value) & mask));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -102,6 +102,9 @@ public readonly unsafe struct V16(Vector512<float> value) : IFloatLane<V16>
     public static V16 ShiftLeft(V16 bits, int count) => new((bits.Value.AsUInt32() << count).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 ShiftRightSigned(V16 bits, int count) => new((bits.Value.AsInt32() >> count).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V16 And(V16 bits, uint mask) => new((bits.Value.AsUInt32() & Vector512.Create(mask)).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

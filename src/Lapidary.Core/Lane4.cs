@@ -101,6 +101,9 @@ public readonly unsafe struct V4(Vector128<float> value) : IFloatLane<V4>
     public static V4 ShiftLeft(V4 bits, int count) => new((bits.Value.AsUInt32() << count).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 ShiftRightSigned(V4 bits, int count) => new((bits.Value.AsInt32() >> count).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V4 And(V4 bits, uint mask) => new((bits.Value.AsUInt32() & Vector128.Create(mask)).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -102,6 +102,9 @@ public readonly unsafe struct V8(Vector256<float> value) : IFloatLane<V8>
     public static V8 ShiftLeft(V8 bits, int count) => new((bits.Value.AsUInt32() << count).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 ShiftRightSigned(V8 bits, int count) => new((bits.Value.AsInt32() >> count).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V8 And(V8 bits, uint mask) => new((bits.Value.AsUInt32() & Vector256.Create(mask)).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -67,6 +67,9 @@ public unsafe interface IFloatLane<T> : ILane<T> where T : struct, IFloatLane<T>
     /// <summary>Zeros come in at the top.</summary>
     static abstract T ShiftRight(T bits, int count);
     static abstract T ShiftLeft(T bits, int count);
+
+    /// <summary>Copies of the top bit come in at the top.</summary>
+    static abstract T ShiftRightSigned(T bits, int count);
     static abstract T And(T bits, uint mask);
     static abstract T Or(T a, T b);
 

@@ -22,56 +22,60 @@ internal readonly struct Bits8 : IBitWidth { public static int Bits => 8; }
 /// <summary>How codes in a register become numbers: the table of a <see cref="CodeType"/> as instructions.</summary>
 internal interface ICodeDecoder
 {
-    /// <summary>What a code stands for, less <see cref="Origin"/>.</summary>
-    /// <param name="code">int32 elements</param>
-    TLane Decode<TLane>(TLane code) where TLane : struct, IFloatLane<TLane>;
+    /// <summary>What the code in the lowest bits of each word stands for, less <see cref="Origin"/>.</summary>
+    /// <param name="word">32-bit elements; other codes may lie above.</param>
+    TLane Decode<TLane>(TLane word) where TLane : struct, IFloatLane<TLane>;
 
     /// <summary>Constant part of every number; kernels add it to the offset of a group once, not to each element.</summary>
     float Origin { get; }
 }
 
 /// <summary>Consecutive integers from <paramref name="origin"/> on: a conversion.</summary>
-internal readonly struct IntegerCodes(float origin) : ICodeDecoder
+internal readonly struct IntegerCodes<TBits>(float origin) : ICodeDecoder where TBits : struct, IBitWidth
 {
     public float Origin => origin;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TLane Decode<TLane>(TLane code) where TLane : struct, IFloatLane<TLane> => TLane.FromInt32(code);
+    public TLane Decode<TLane>(TLane word) where TLane : struct, IFloatLane<TLane> => TLane.FromInt32(TLane.And(word, (1u << TBits.Bits) - 1));
 }
 
 /// <summary>Any sixteen numbers or fewer: a permutation of a register.</summary>
-internal readonly unsafe struct SmallTableCodes(float* table) : ICodeDecoder
+internal readonly unsafe struct SmallTableCodes<TBits>(float* table) : ICodeDecoder where TBits : struct, IBitWidth
 {
     public float Origin => 0;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TLane Decode<TLane>(TLane code) where TLane : struct, IFloatLane<TLane> => TLane.Lookup16(table, code);
+    public TLane Decode<TLane>(TLane word) where TLane : struct, IFloatLane<TLane> => TLane.Lookup16(table, TLane.And(word, (1u << TBits.Bits) - 1));
 }
 
 /// <summary>
-/// Sign, exponent and mantissa: moved to their places in a float32, whose exponent then is too small by a constant. The
-/// product with a power of two sets that right, exactly, for subnormals as well.
+/// Sign, exponent and mantissa: moved to their places in a float32, whose exponent then is too small by the difference of the
+/// biases. The product with a power of two sets that right, exactly, for subnormals as well.
 /// </summary>
-internal readonly struct FloatCodes(int bits, int mantissaBits, float rebias) : ICodeDecoder
+internal readonly struct FloatCodes<TBits, TMantissa> : ICodeDecoder
+    where TBits : struct, IBitWidth
+    where TMantissa : struct, IBitWidth
 {
     public float Origin => 0;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TLane Decode<TLane>(TLane code) where TLane : struct, IFloatLane<TLane>
+    public TLane Decode<TLane>(TLane word) where TLane : struct, IFloatLane<TLane>
     {
-        uint signBit = 1u << (bits - 1);
-        TLane magnitude = TLane.ShiftLeft(TLane.And(code, signBit - 1), 23 - mantissaBits) * TLane.Broadcast(rebias);
-        return TLane.Or(magnitude, TLane.ShiftLeft(TLane.And(code, signBit), 32 - bits));
+        int exponentBits = TBits.Bits - TMantissa.Bits - 1, bias = (1 << (exponentBits - 1)) - 1;
+        uint places = 0x80000000 | (((1u << (TBits.Bits - 1)) - 1) << (23 - TMantissa.Bits));
+        float rebias = BitConverter.Int32BitsToSingle((127 + 127 - bias) << 23); // 2^(127 - bias)
+        // To the top, then down to where float32 has its exponent; the sign stays, and its copies below it are masked away.
+        return TLane.And(TLane.ShiftRightSigned(TLane.ShiftLeft(word, 32 - TBits.Bits), 8 - exponentBits), places) * TLane.Broadcast(rebias);
     }
 }
 
 /// <summary>Any numbers at all: one load each.</summary>
-internal readonly unsafe struct TableCodes(float* table) : ICodeDecoder
+internal readonly unsafe struct TableCodes<TBits>(float* table) : ICodeDecoder where TBits : struct, IBitWidth
 {
     public float Origin => 0;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TLane Decode<TLane>(TLane code) where TLane : struct, IFloatLane<TLane> => TLane.Lookup(table, code);
+    public TLane Decode<TLane>(TLane word) where TLane : struct, IFloatLane<TLane> => TLane.Lookup(table, TLane.And(word, (1u << TBits.Bits) - 1));
 }
 
 /// <summary>Receives a code's width and decoder as type arguments.</summary>
@@ -101,16 +105,12 @@ internal static unsafe class CodeDecoder
 
     private static TResult Accept<TBits, TResult>(CodeType code, ICodeVisitor<TResult> visitor) where TBits : struct, IBitWidth
     {
-        IntegerCodes integers = new(code.Values[0]);
-        if (Gives(integers, code)) return visitor.Visit<TBits, IntegerCodes>(integers);
-        if (code.Bits <= 4) return visitor.Visit<TBits, SmallTableCodes>(new(Table(code, 16)));
-        for (int mantissa = 0; mantissa < code.Bits - 1; mantissa++)
-        {
-            // Code 1 is the smallest subnormal; as float32 bits it would be 2^(-126 - mantissa).
-            FloatCodes floats = new(code.Bits, mantissa, MathF.ScaleB(code.Values[1], 126 + mantissa));
-            if (Gives(floats, code)) return visitor.Visit<TBits, FloatCodes>(floats);
-        }
-        return visitor.Visit<TBits, TableCodes>(new(Table(code, 1 << code.Bits)));
+        IntegerCodes<TBits> integers = new(code.Values[0]);
+        if (Gives(integers, code)) return visitor.Visit<TBits, IntegerCodes<TBits>>(integers);
+        if (code.Bits <= 4) return visitor.Visit<TBits, SmallTableCodes<TBits>>(new(Table(code, 16)));
+        if (Gives(new FloatCodes<TBits, Bits2>(), code)) return visitor.Visit<TBits, FloatCodes<TBits, Bits2>>(new());
+        if (Gives(new FloatCodes<TBits, Bits3>(), code)) return visitor.Visit<TBits, FloatCodes<TBits, Bits3>>(new());
+        return visitor.Visit<TBits, TableCodes<TBits>>(new(Table(code, 1 << code.Bits)));
     }
 
     /// <summary>Whether the rule gives every finite number of the table.</summary>

@@ -97,7 +97,6 @@ internal sealed unsafe class Int8PanelMatrix<TLane, TBits, TDecoder> : WeightMat
     {
         float* words = panels.Words(panel), weightScales = panels.Scales(panel), offsets = panels.Offsets(panel);
         TLane word = TLane.Zero, sum = word;
-        uint mask = (1u << TBits.Bits) - 1;
         int column = 0, left = 0;
         for (int s = 0; s < segments.Length; s++)
         {
@@ -111,7 +110,7 @@ internal sealed unsafe class Int8PanelMatrix<TLane, TBits, TDecoder> : WeightMat
                     words += TLane.Count;
                     left = 32 / TBits.Bits;
                 }
-                products = TLane.MultiplyAdd(decoder.Decode(TLane.And(word, mask)), TLane.Broadcast(integers[column]), products);
+                products = TLane.MultiplyAdd(decoder.Decode(word), TLane.Broadcast(integers[column]), products);
                 word = TLane.ShiftRight(word, TBits.Bits);
             }
             TLane scale = TLane.Load(weightScales + segment.Group * TLane.Count) * TLane.Broadcast(scales[segment.Block]);
