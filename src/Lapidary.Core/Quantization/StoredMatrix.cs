@@ -70,6 +70,9 @@ public abstract class QuantizedMatrix(string name, int rows, int columns, Weight
     /// <param name="scales">[Groups]</param> <param name="offsets">[Groups]</param>
     public abstract void ReadScales(int row, Span<float> scales, Span<float> offsets);
 
+    /// <summary>A floating type that holds every scale and offset exactly; F32 when a narrower one is not known to.</summary>
+    public virtual DType ScaleType => DType.F32;
+
     /// <summary>The group of each column when the format has act-order; empty when it is column / GroupSize.</summary>
     public virtual ReadOnlySpan<int> ColumnGroups => default;
 

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Lapidary.Quantization;
@@ -19,8 +20,14 @@ internal sealed unsafe class IntegerPanels : IDisposable
         PanelBytes = (nint)Steps * Layout.StepBytes;
         nuint bytes = checked((nuint)Panels * (nuint)PanelBytes);
         memory = (byte*)NativeMemory.AlignedAlloc(bytes, PanelLayout.Register);
-        GC.AddMemoryPressure((long)bytes);
-        new PanelWriter(matrix, this).Write();
+        try
+        {
+            Parallel.For(0, Panels, () => new PanelWriter(matrix, this), (panel, _, writer) => writer.Write(panel), _ => { });
+        }
+        catch (AggregateException exception)
+        {
+            ExceptionDispatchInfo.Throw(exception.InnerExceptions[0]); // what is wrong with the matrix, not how many threads met it
+        }
     }
 
     ~IntegerPanels() => Free();
@@ -47,7 +54,6 @@ internal sealed unsafe class IntegerPanels : IDisposable
         if (memory == null) return;
         NativeMemory.AlignedFree(memory);
         memory = null;
-        GC.RemoveMemoryPressure((long)Panels * PanelBytes);
     }
 
     /// <summary>Scales and offsets of unsigned codes: a signed type's lowest number becomes part of the offset.</summary>
@@ -61,6 +67,8 @@ internal sealed unsafe class IntegerPanels : IDisposable
     /// <summary>The smallest type that holds every scale and offset exactly.</summary>
     private static ScaleKind SmallestScales(QuantizedMatrix matrix)
     {
+        // A signed type's lowest number becomes part of the offset, which may then need more bits.
+        if (matrix.ScaleType == DType.F16 && (!matrix.Format.HasOffsets || matrix.Code.Values[0] == 0)) return ScaleKind.Half;
         var scales = new float[matrix.Groups];
         var offsets = new float[matrix.Groups];
         bool half = true, brain = true;
@@ -87,24 +95,22 @@ internal sealed unsafe class PanelWriter(QuantizedMatrix matrix, IntegerPanels t
     private readonly float[] scales = new float[PanelLayout.Rows * matrix.Groups];
     private readonly float[] offsets = new float[PanelLayout.Rows * matrix.Groups];
 
-    public void Write()
+    public PanelWriter Write(int panel)
     {
-        for (int panel = 0; panel < target.Panels; panel++)
+        Read(panel);
+        for (int step = 0; step < target.Steps; step++)
         {
-            Read(panel);
-            for (int step = 0; step < target.Steps; step++)
+            byte* to = target.Panel(panel) + step * layout.StepBytes;
+            WriteCodes(step * PanelLayout.StepColumns, to);
+            for (int part = 0; part < layout.ScalesPerStep; part++)
             {
-                byte* to = target.Panel(panel) + step * layout.StepBytes;
-                WriteCodes(step * PanelLayout.StepColumns, to);
-                for (int part = 0; part < layout.ScalesPerStep; part++)
-                {
-                    int column = step * PanelLayout.StepColumns + part * PanelLayout.StepColumns / layout.ScalesPerStep;
-                    int group = Math.Min(column / matrix.GroupSize, matrix.Groups - 1); // past the end: activations are 0 there
-                    WriteScales(scales, group, to + layout.ScaleOffset(part));
-                    if (layout.HasOffsets) WriteScales(offsets, group, to + layout.OffsetOffset(part));
-                }
+                int column = step * PanelLayout.StepColumns + part * PanelLayout.StepColumns / layout.ScalesPerStep;
+                int group = Math.Min(column / matrix.GroupSize, matrix.Groups - 1); // past the end: hidden states are 0 there
+                WriteScales(scales, group, to + layout.ScaleOffset(part));
+                if (layout.HasOffsets) WriteScales(offsets, group, to + layout.OffsetOffset(part));
             }
         }
+        return this;
     }
 
     private void Read(int panel)

@@ -10,6 +10,7 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
     private readonly int rowBytes = checked((int)tensor.Type.Bytes(tensor.Shape[^1]));
 
     public override long ByteLength => (long)Rows * rowBytes;
+    public override DType ScaleType => TBlock.ScaleType;
 
     public override void ReadCodes(int row, Span<byte> codes)
     {

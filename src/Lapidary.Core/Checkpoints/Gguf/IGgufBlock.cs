@@ -17,6 +17,9 @@ internal interface IGgufBlock
 
     static abstract bool HasOffsets { get; }
 
+    /// <summary>What scales and offsets are stored as; F32 where they are products.</summary>
+    static virtual DType ScaleType => DType.F32;
+
     /// <param name="codes">[elements of a block], one code a byte</param>
     static abstract void ReadCodes(ReadOnlySpan<byte> block, Span<byte> codes);
 

@@ -8,6 +8,7 @@ namespace Lapidary.Checkpoints.Gguf;
 /// <summary>half d; 16 bytes of nibbles. (q - 8) · d</summary>
 internal readonly struct Q4_0 : IGgufBlock
 {
+    public static DType ScaleType => DType.F16;
     public static CodeType Code => CodeType.Int(4);
     public static int GroupSize => 32;
     public static bool HasOffsets => false;
@@ -18,6 +19,7 @@ internal readonly struct Q4_0 : IGgufBlock
 /// <summary>half d, half m; 16 bytes of nibbles. q · d + m</summary>
 internal readonly struct Q4_1 : IGgufBlock
 {
+    public static DType ScaleType => DType.F16;
     public static CodeType Code => CodeType.UInt(4);
     public static int GroupSize => 32;
     public static bool HasOffsets => true;
@@ -30,6 +32,7 @@ internal readonly struct Q4_1 : IGgufBlock
 /// <summary>half d; 32 fifth bits; 16 bytes of nibbles. (q - 16) · d</summary>
 internal readonly struct Q5_0 : IGgufBlock
 {
+    public static DType ScaleType => DType.F16;
     public static CodeType Code => CodeType.Int(5);
     public static int GroupSize => 32;
     public static bool HasOffsets => false;
@@ -46,6 +49,7 @@ internal readonly struct Q5_0 : IGgufBlock
 /// <summary>half d, half m; 32 fifth bits; 16 bytes of nibbles. q · d + m</summary>
 internal readonly struct Q5_1 : IGgufBlock
 {
+    public static DType ScaleType => DType.F16;
     public static CodeType Code => CodeType.UInt(5);
     public static int GroupSize => 32;
     public static bool HasOffsets => true;
@@ -63,6 +67,7 @@ internal readonly struct Q5_1 : IGgufBlock
 /// <summary>half d; 32 signed bytes. q · d</summary>
 internal readonly struct Q8_0 : IGgufBlock
 {
+    public static DType ScaleType => DType.F16;
     public static CodeType Code => CodeType.Int(8);
     public static int GroupSize => 32;
     public static bool HasOffsets => false;
@@ -78,6 +83,7 @@ internal readonly struct Q8_0 : IGgufBlock
 /// <summary>half d; 16 bytes of nibbles that index a table of 16 uneven steps.</summary>
 internal readonly struct IQ4_NL : IGgufBlock
 {
+    public static DType ScaleType => DType.F16;
     public static CodeType Code => CodeType.IQ4NL;
     public static int GroupSize => 32;
     public static bool HasOffsets => false;

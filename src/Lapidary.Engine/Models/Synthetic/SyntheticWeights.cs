@@ -86,6 +86,7 @@ internal sealed class SyntheticMatrix(string name, int rows, int columns, Weight
     private readonly float scale = (float)(Half)(deviation / MathF.Pow(2, format.Code!.Bits - 2));
 
     public override long ByteLength => (long)Rows * Columns * Format.Bits / 8;
+    public override DType ScaleType => DType.F16;
 
     public override void ReadCodes(int row, Span<byte> codes)
     {
