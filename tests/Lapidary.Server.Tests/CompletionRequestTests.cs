@@ -29,4 +29,18 @@ public sealed class CompletionRequestTests(Server server)
         Assert.Equal(Enumerable.Range(0, int.Parse(words[0], CultureInfo.InvariantCulture)), choices.Select(choice => choice!["index"]!.GetValue<int>()));
         Assert.All(choices, choice => Assert.Contains(choice!["finish_reason"]!.GetValue<string>(), (string[])["stop", "length"]));
     }
+
+    /// <summary>Each token's text stands in the echo where its offset says; the token before the prompt takes no place.</summary>
+    [Fact]
+    public async Task Offsets_of_an_echo_point_into_its_text()
+    {
+        JsonNode choice = (await server.Client.Post(Path, """{"prompt":"Once upon a time, 猫","echo":true,"logprobs":0,"max_tokens":0}""")).Json["choices"]![0]!;
+        string text = choice["text"]!.GetValue<string>();
+        string[] tokens = [.. choice["logprobs"]!["tokens"]!.AsArray().Select(token => token!.GetValue<string>())];
+        int[] offsets = [.. choice["logprobs"]!["text_offset"]!.AsArray().Select(offset => offset!.GetValue<int>())];
+        Assert.Equal(("<bos>", 0, 0), (tokens[0], offsets[0], offsets[1]));
+        for (int i = 1; i < tokens.Length && !tokens[i].StartsWith("bytes:", StringComparison.Ordinal); i++) Assert.Equal(tokens[i], text.Substring(offsets[i], tokens[i].Length));
+        Assert.Null(choice["logprobs"]!["token_logprobs"]![0]);
+        Assert.NotNull(choice["logprobs"]!["token_logprobs"]![1]);
+    }
 }

@@ -27,11 +27,15 @@ internal sealed class TokenTexts(ServedModel model, bool asIds)
 
     public static float Logprob(float logprob) => Math.Max(logprob, Floor);
 
-    /// <summary>Characters (code points) that begin in these bytes: the sum over tokens is the length of their text.</summary>
-    public static int Characters(ReadOnlySpan<byte> bytes)
+    /// <summary>
+    /// Characters (code points) that begin in the token: the sum over tokens is the length of their text. Control tokens, like
+    /// one the tokenizer puts before a prompt, are not in the text.
+    /// </summary>
+    public int Characters(int id)
     {
+        if (tokenizer?.IsSpecial(id) == true) return 0;
         int count = 0;
-        foreach (byte b in bytes)
+        foreach (byte b in Bytes(id))
             if ((b & 0xC0) != 0x80) count++;
         return count;
     }

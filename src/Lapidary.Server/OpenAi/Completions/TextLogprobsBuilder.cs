@@ -35,7 +35,7 @@ internal sealed class TextLogprobsBuilder(TokenTexts texts)
         logprobs.Add(known is null ? null : TokenTexts.Logprob(known.Chosen.Logprob));
         tops.Add(known is null ? null : Top(known));
         offsets.Add(offset);
-        offset += TokenTexts.Characters(texts.Bytes(id));
+        offset += texts.Characters(id);
     }
 
     /// <summary>The most likely tokens, and the one that is there if it is none of them; different tokens may have one text.</summary>
