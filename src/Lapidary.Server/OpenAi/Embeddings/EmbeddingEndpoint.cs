@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
 using Lapidary.Scheduling;
-using Lapidary.Server.Errors;
 using Lapidary.Server.Generating;
 using Lapidary.Server.OpenAi.Completions;
 using Lapidary.Server.Operations;
