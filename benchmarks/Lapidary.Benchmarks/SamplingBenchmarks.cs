@@ -6,7 +6,7 @@ namespace Lapidary.Benchmarks;
 
 /// <summary>Choosing the next token of 64 texts from logits over Gemma's vocabulary: the host's share of a step.</summary>
 [MemoryDiagnoser]
-public class SamplingBenchmarks : IHostWork
+public class SamplingBenchmarks : IHostWork, IDisposable
 {
     private const int Texts = 64, Vocab = 262_144;
     private readonly Sampler[] samplers = new Sampler[Texts];
@@ -40,10 +40,11 @@ public class SamplingBenchmarks : IHostWork
     }
 
     [GlobalCleanup]
-    public void Cleanup()
+    public void Dispose()
     {
         logits.Dispose();
         kernels.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     [Benchmark]
