@@ -132,8 +132,9 @@ public sealed class TensorSource : IWeightSource
     private WeightLayout Layout(ModuleName module)
     {
         if (quantization?.LayoutOf(module) is { } layout) return layout;
-        string[] parts = [.. checkpoint.Names.Where(name => name.StartsWith(module.Full, StringComparison.Ordinal))];
-        throw new CheckpointException($"{checkpoint.LocationOf(parts[0])}: {MessageText.Quote(module.Full)} is stored as {MessageText.Some(parts, 6)}, "
+        string[] names = [.. checkpoint.Names.Where(name => name.StartsWith(module.Full, StringComparison.Ordinal))];
+        string[] parts = [.. names.Select(name => $"{name} ({checkpoint.Find(name)!.DType})")];
+        throw new CheckpointException($"{checkpoint.LocationOf(names[0])}: {MessageText.Quote(module.Full)} is stored as {MessageText.Some(parts, 6)}, "
             + (quantization is null
                 ? "so it is quantised, but config.json has no quantization_config; take the config.json of this checkpoint"
                 : $"so it is quantised, but quantization_config ({quantization.Summary}) leaves it out; config.json is of another version of this checkpoint"));

@@ -29,7 +29,7 @@ internal sealed class OutputText(Tokenizer? tokenizer, SamplingParameters parame
     public string End(int token)
     {
         if (detokenizer is null || !parameters.IncludeStopStrInOutput) return Flush();
-        return stops.Pass(detokenizer.Push(token)) + Flush();
+        return stops.Pass(detokenizer.Push(token) + detokenizer.Flush()) + stops.Flush();
     }
 
     /// <summary>What was held back, when no more tokens come. May still hold a stop text.</summary>

@@ -152,7 +152,7 @@ public sealed class MergedWeightsTests
     private static void AssertMerged(AdapterBuilder builder)
     {
         (float fromMerged, float fromBase) = Differences(builder);
-        Assert.InRange(fromMerged, 0, Tolerance);
+        Assert.InRange(fromMerged, 0, 2 * Tolerance); // both sides are float32, and each may be that far from the truth
         Assert.InRange(fromBase, 20 * Tolerance, 100);
     }
 
