@@ -1,5 +1,4 @@
 using System.Runtime.ExceptionServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Lapidary.Quantization;
 
@@ -19,7 +18,7 @@ internal sealed unsafe class IntegerPanels : IDisposable
         Layout = PanelLayout.For(matrix.Format, SmallestScales(matrix));
         PanelBytes = (nint)Steps * Layout.StepBytes;
         nuint bytes = checked((nuint)Panels * (nuint)PanelBytes);
-        memory = (byte*)NativeMemory.AlignedAlloc(bytes, PanelLayout.Register);
+        memory = (byte*)LargePages.Allocate(bytes);
         try
         {
             Parallel.For(0, Panels, () => new PanelWriter(matrix, this), (panel, _, writer) => writer.Write(panel), _ => { });
@@ -52,7 +51,7 @@ internal sealed unsafe class IntegerPanels : IDisposable
     private void Free()
     {
         if (memory == null) return;
-        NativeMemory.AlignedFree(memory);
+        LargePages.Free(memory);
         memory = null;
     }
 

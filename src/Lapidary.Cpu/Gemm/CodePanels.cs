@@ -11,7 +11,6 @@ namespace Lapidary.Cpu.Gemm;
 /// </summary>
 internal sealed unsafe class CodePanels : IDisposable
 {
-    private const nuint Alignment = 64;
     private readonly long wordsLength, scalesLength;
     private uint* words;
     private float* scales;
@@ -75,7 +74,7 @@ internal sealed unsafe class CodePanels : IDisposable
     private static void* Allocate(long elements)
     {
         nuint bytes = checked((nuint)elements * sizeof(float));
-        void* memory = NativeMemory.AlignedAlloc(Math.Max(bytes, Alignment), Alignment);
+        void* memory = LargePages.Allocate(bytes);
         NativeMemory.Clear(memory, bytes);
         return memory;
     }
@@ -142,9 +141,9 @@ internal sealed unsafe class CodePanels : IDisposable
 
     private void Free()
     {
-        NativeMemory.AlignedFree(words);
-        NativeMemory.AlignedFree(scales);
-        NativeMemory.AlignedFree(offsets);
+        LargePages.Free(words);
+        LargePages.Free(scales);
+        LargePages.Free(offsets);
         words = null;
         scales = offsets = null;
     }
