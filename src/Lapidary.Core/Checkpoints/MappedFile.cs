@@ -1,4 +1,5 @@
 using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace Lapidary.Checkpoints;
@@ -9,8 +10,10 @@ namespace Lapidary.Checkpoints;
 /// the process at the next read past the new end (SIGBUS on Linux), which no check here can prevent; update
 /// checkpoints by writing a new file and renaming it.
 /// </summary>
-internal sealed unsafe class MappedFile : IDisposable
+internal sealed unsafe partial class MappedFile : IDisposable
 {
+    private const int DontNeed = 4; // MADV_DONTNEED, mman.h: a mapped file keeps its bytes
+
     private readonly MemoryMappedViewAccessor view;
     private bool disposed;
 
@@ -66,6 +69,14 @@ internal sealed unsafe class MappedFile : IDisposable
         return new ReadOnlySpan<byte>((byte*)Address + offset, length);
     }
 
+    /// <summary>Tells the system that these bytes are not needed soon: their pages may go, and come back when they are read.</summary>
+    public void Release(long offset, long length)
+    {
+        if (!OperatingSystem.IsLinux()) return;
+        nint page = Environment.SystemPageSize, from = (Address + (nint)offset + page - 1) / page * page, to = (Address + (nint)(offset + length)) / page * page;
+        if (to > from) _ = Advise((void*)from, (nuint)(to - from), DontNeed);
+    }
+
     public void Dispose()
     {
         if (disposed) return;
@@ -78,4 +89,7 @@ internal sealed unsafe class MappedFile : IDisposable
     {
         if (length == 0) throw new CheckpointException($"{path}: the file is empty; download it again");
     }
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    private static partial int Advise(void* address, nuint length, int advice);
 }

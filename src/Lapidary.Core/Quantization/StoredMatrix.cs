@@ -29,6 +29,12 @@ public abstract class StoredMatrix(string name, int rows, int columns, WeightFor
     /// <summary>Rows <paramref name="first"/> to first + count - 1, without copying.</summary>
     public abstract StoredMatrix SliceRows(int first, int count);
 
+    /// <summary>Tells that the stored bytes have been packed and are not needed soon, so that their memory may go.</summary>
+    public virtual void Release()
+    {
+        // Memory that is not a mapped file's has nowhere to come back from.
+    }
+
     /// <summary>Refuses NaN and infinity, at the cost of a look at every element.</summary>
     /// <param name="location">The file, for the message.</param>
     /// <exception cref="CheckpointException">Names tensor and element.</exception>

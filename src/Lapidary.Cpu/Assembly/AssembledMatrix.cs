@@ -31,6 +31,7 @@ internal sealed unsafe class IntegerMatrix : AssembledMatrix
     {
         this.source = source;
         panels = new IntegerPanels(source);
+        source.Release();
         kernels = kernelsByLayout.GetOrAdd(
             panels.Layout, layout => new(() => new TileKernels(IntegerTile.MaxTokens, tokens => new IntegerTile(layout).Assemble(tokens)))).Value;
         Form = Int8Form.For(panels.Layout, source.Columns);

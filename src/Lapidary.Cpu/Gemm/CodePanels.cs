@@ -36,6 +36,7 @@ internal sealed unsafe class CodePanels : IDisposable
         scales = (float*)Allocate(scalesLength);
         offsets = matrix.Format.HasOffsets || origin != 0 ? (float*)Allocate(scalesLength) : null;
         Pack(matrix, origin);
+        matrix.Release();
     }
 
     ~CodePanels() => Free();

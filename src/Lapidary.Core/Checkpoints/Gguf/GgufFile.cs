@@ -45,6 +45,9 @@ public sealed class GgufFile : IDisposable
     /// <summary>Address of a tensor's first block; valid until <see cref="Dispose"/>.</summary>
     public nint AddressOf(GgufTensor tensor) => file.Address + (nint)(dataStart + tensor.Offset);
 
+    /// <summary>Part of a tensor's bytes is not needed soon.</summary>
+    internal void Release(GgufTensor tensor, long offset, long length) => file.Release(dataStart + tensor.Offset + offset, length);
+
     /// <summary>Part of a tensor's bytes, not copied; the range is checked.</summary>
     public ReadOnlySpan<byte> Bytes(GgufTensor tensor, long offset, int length)
     {

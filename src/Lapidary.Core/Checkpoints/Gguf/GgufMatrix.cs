@@ -35,5 +35,7 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
         return new GgufMatrix<TBlock>(file, tensor, firstRow + first, count);
     }
 
+    public override void Release() => file.Release(tensor, (long)firstRow * rowBytes, ByteLength);
+
     private ReadOnlySpan<byte> RowBytes(int row) => file.Bytes(tensor, (long)(firstRow + row) * rowBytes, rowBytes);
 }
