@@ -30,6 +30,9 @@ internal static class DoctorCommand
         return command;
     }
 
+    private static string Assembled(bool supported, string instructions)
+        => supported ? $"by kernels assembled at run time for {instructions}" : $"through vectors, since the processor has no {instructions}";
+
     private static Dictionary<string, string> Facts()
     {
         using CpuKernels kernels = new();
@@ -52,7 +55,8 @@ internal static class DoctorCommand
             ["memory"] = string.Create(CultureInfo.InvariantCulture, $"{memory.TotalAvailableMemoryBytes / 1e9:0.0} GB available to this process"),
             ["devices"] = "CPU",
             ["kernels"] = $"{CpuFeatures.VectorBits}-bit vectors: {CpuFeatures.WidthReason}",
-            ["weights"] = "F32, F16 and BF16 as stored, sums and activations in float32",
+            ["exact arithmetic"] = "weights as stored, hidden states and sums in float32 (HuggingFace checkpoints)",
+            ["fast arithmetic"] = $"hidden states rounded (GGUF files, or --arithmetic fast): int8 {Assembled(CpuFeatures.HasAvx512Vnni, "AVX512-VNNI")}; bfloat16 {Assembled(CpuFeatures.HasAvx512Bf16, "AVX512-BF16")}",
             ["expert backends"] = string.Join("; ", kernels.ExpertBackends.Select(b => $"{b.Name}: {b.Purpose}")),
             ["embedded model"] = embedded,
         };

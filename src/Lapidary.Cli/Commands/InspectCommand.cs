@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using Lapidary.Checkpoints;
 using Lapidary.Cpu;
 using Lapidary.Experts;
 using Lapidary.Models;
@@ -14,7 +13,7 @@ internal static class InspectCommand
 {
     public static Command Create()
     {
-        Argument<string?> folder = new("model") { Description = "Model folder; the embedded model by default.", Arity = ArgumentArity.ZeroOrOne };
+        Argument<string?> folder = new("model") { Description = "Model folder or *.gguf file; the embedded model by default.", Arity = ArgumentArity.ZeroOrOne };
         Option<bool> json = new("--json") { Description = "One JSON object." };
         Command command = new("inspect", "Show a model's structure, sizes, activation and expert backends.") { folder, json };
         command.SetAction(parsed =>
@@ -48,20 +47,20 @@ internal sealed record ModelFacts(
     int PerLayerInput, float? FinalLogitSoftcapping, long? Parameters, string? Quantization, IReadOnlyList<string> Notices, long Bytes, IReadOnlyDictionary<string, long> BytesByDtype,
     IReadOnlyList<BackendFacts> ExpertBackends)
 {
-    public static ModelFacts Of(string folder)
+    public static ModelFacts Of(string path)
     {
-        Gemma4Config config = Gemma4ConfigReader.Load(folder);
-        using ICheckpoint checkpoint = Checkpoint.Open(folder);
-        StoredTensor[] tensors = [.. checkpoint.Names.Select(name => checkpoint.Find(name)!)];
-        using CpuKernels kernels = new(threads: 1);
+        using ModelFiles files = ModelFiles.Open(path);
+        Gemma4Config config = files.Config;
+        IReadOnlyList<StoredPart> parts = files.Parts;
+        using CpuKernels kernels = new(new CpuOptions { Threads = 1, Arithmetic = CpuChoices.ArithmeticOf(path) });
         return new ModelFacts(
-            folder, config.Layers.Count, config.Layers.Count(l => !l.IsFull), config.Layers.Count(l => l.IsFull),
+            path, config.Layers.Count, config.Layers.Count(l => !l.IsFull), config.Layers.Count(l => l.IsFull),
             config.Layers.Count(l => l.SharesKeyValues), config.HiddenSize, config.VocabSize, config.MaxPositionEmbeddings,
             config.SlidingWindow, config.HiddenActivation.Name, config.HiddenActivation.Info.Source, config.Experts?.NumExperts,
             config.Experts?.TopKExperts, config.Experts?.MoeIntermediateSize, config.HiddenSizePerLayerInput, config.FinalLogitSoftcapping,
-            config.Quantization is null ? tensors.Sum(t => t.ElementCount) : null, config.Quantization?.Summary, [.. config.Quantization?.Notices.Distinct() ?? []],
-            tensors.Sum(t => t.ByteLength),
-            tensors.GroupBy(t => t.DType.ToString()).ToDictionary(g => g.Key, g => g.Sum(t => t.ByteLength)), Backends(checkpoint, config, kernels));
+            config.Quantization is null ? parts.Sum(part => part.Elements) : null, config.Quantization?.Summary, [.. config.Quantization?.Notices.Distinct() ?? []],
+            parts.Sum(part => part.Bytes), parts.GroupBy(part => part.Type).ToDictionary(g => g.Key, g => g.Sum(part => part.Bytes)),
+            Backends(files, kernels));
     }
 
     public IEnumerable<(string, string)> Rows()
@@ -79,9 +78,9 @@ internal sealed record ModelFacts(
         yield return ("weights", string.Create(CultureInfo.InvariantCulture, $"{Bytes / 1e6:0.0} MB ({string.Join(", ", BytesByDtype.Select(d => d.Key))})"));
     }
 
-    private static List<BackendFacts> Backends(ICheckpoint checkpoint, Gemma4Config config, CpuKernels kernels)
+    private static List<BackendFacts> Backends(ModelFiles files, CpuKernels kernels)
     {
-        IReadOnlyList<ExpertLayerSpec> specs = Gemma4.ExpertSpecs(config, new TensorSource(checkpoint, config.Quantization), maxLoras: 0);
+        IReadOnlyList<ExpertLayerSpec> specs = Gemma4.ExpertSpecs(files.Config, files.Weights, maxLoras: 0);
         if (specs.Count == 0) return [];
         ExpertSelection selection = Lapidary.Experts.ExpertBackends.Select(kernels.ExpertBackends, specs, forced: null);
         return [.. selection.Answers.Select(a => new BackendFacts(a.Backend.Name, a.Backend == selection.Chosen, a.Support.ToString(), a.Backend.Purpose))];

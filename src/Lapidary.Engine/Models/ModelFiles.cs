@@ -19,6 +19,9 @@ public abstract class ModelFiles : IDisposable
 
     public abstract IWeightSource Weights { get; }
 
+    /// <summary>What the file stores: type, elements as stored and bytes of each tensor.</summary>
+    public abstract IReadOnlyList<StoredPart> Parts { get; }
+
     public abstract GenerationConfig GenerationConfig { get; }
 
     public abstract bool HasTokenizer { get; }
@@ -49,6 +52,9 @@ public abstract class ModelFiles : IDisposable
     public abstract void Dispose();
 }
 
+/// <summary>A tensor as a file has it.</summary>
+public readonly record struct StoredPart(string Type, long Elements, long Bytes);
+
 /// <summary>config.json, *.safetensors, tokenizer.json, chat_template.jinja, generation_config.json.</summary>
 internal sealed class FolderModelFiles : ModelFiles
 {
@@ -61,6 +67,7 @@ internal sealed class FolderModelFiles : ModelFiles
     }
 
     public override IWeightSource Weights { get; }
+    public override IReadOnlyList<StoredPart> Parts => [.. checkpoint.Names.Select(name => checkpoint.Find(name)!).Select(t => new StoredPart(t.DType.ToString(), t.ElementCount, t.ByteLength))];
     public override GenerationConfig GenerationConfig => GenerationConfig.Load(Location);
     public override bool HasTokenizer => File.Exists(Path.Combine(Location, "tokenizer.json"));
     public override Tokenizer LoadTokenizer() => Tokenizer.Load(Location);
@@ -87,6 +94,8 @@ internal sealed class FolderModelFiles : ModelFiles
 internal sealed class GgufModelFiles(GgufFile file) : ModelFiles
 {
     public override IWeightSource Weights { get; } = new GgufWeights(file);
+
+    public override IReadOnlyList<StoredPart> Parts => [.. file.Tensors.Select(t => new StoredPart(t.Type.Name, t.Rows * t.Shape[^1], t.ByteLength))];
 
     /// <summary>GGUF carries no sampling defaults.</summary>
     public override GenerationConfig GenerationConfig => new(new SamplingParameters { Temperature = 0 }, new SamplingParameters(), []);

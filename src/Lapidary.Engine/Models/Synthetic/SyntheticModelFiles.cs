@@ -18,6 +18,9 @@ public sealed class SyntheticModelFiles : ModelFiles
     private SyntheticModelFiles(WeightFormat format) => Weights = new SyntheticWeights(format);
 
     public override IWeightSource Weights { get; }
+
+    /// <summary>Nothing is stored.</summary>
+    public override IReadOnlyList<StoredPart> Parts => [];
     public override GenerationConfig GenerationConfig => new(new SamplingParameters { Temperature = 0 }, new SamplingParameters(), []);
     public override bool HasTokenizer => false;
     public override Tokenizer LoadTokenizer() => throw new TokenizerException($"{Location} has no tokenizer; give token ids");

@@ -47,6 +47,15 @@ public sealed class GgufModelTests
         Assert.True(files.LoadChatTemplate().Mentions("<|turn>"));
     }
 
+    [Fact]
+    public void Its_parts_are_those_of_the_folder()
+    {
+        using GgufCopy copy = new();
+        using ModelFiles files = ModelFiles.Open(copy.FilePath), folder = ModelFiles.Open(Goldens.TinyModel);
+        long frequencies = files.Parts.Sum(part => part.Elements) - folder.Parts.Sum(part => part.Elements);
+        Assert.Equal(files.Config.Layers.First(layer => layer.IsFull).HeadDim / 2, frequencies); // rope_freqs is one tensor more
+    }
+
     public static TheoryData<string, string> Missing => new()
     {
         { "gemma4.block_count", "gemma4.block_count is missing" },
