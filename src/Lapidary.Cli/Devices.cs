@@ -12,6 +12,10 @@ internal static class Devices
     /// <exception cref="RequestException">The number of threads is out of range.</exception>
     public static CpuKernels Cpu(int? threads) => Cpu(new CpuOptions { Threads = threads });
 
+    /// <summary>With the arithmetic that the model's kind of file is made for.</summary>
+    /// <inheritdoc cref="Cpu(int?)"/>
+    public static CpuKernels CpuFor(string model, int? threads) => Cpu(new CpuOptions { Threads = threads, Arithmetic = CpuChoices.ArithmeticOf(model) });
+
     /// <inheritdoc cref="Cpu(int?)"/>
     public static CpuKernels Cpu(CpuOptions options) => options.Threads is < 1 or > 1024
         ? throw new RequestException($"--threads is {options.Threads}, expected 1 to 1024")

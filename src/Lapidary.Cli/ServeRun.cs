@@ -22,7 +22,7 @@ internal static class ServeRun
         await using LapidaryServer http = await LapidaryServer.StartAsync(server);
         Console.Error.WriteLine($"listening on {http.Address}; loading {chosen.Model}");
 
-        using CpuKernels kernels = new(chosen.Threads);
+        using CpuKernels kernels = Devices.CpuFor(chosen.Model, chosen.Threads);
         ProgressBar bar = new("loading", "layer");
         using LanguageModel model = LanguageModel.Open(chosen.Model, kernels, limits.Sized(new LanguageModelOptions
         {

@@ -51,7 +51,7 @@ internal static class BatchCommand
         if (Path.GetFullPath(files.Input) == Path.GetFullPath(files.Output)) throw new RequestException("input and output are the same file; results need their own");
         int total = BatchRun.Count(files.Input);
         using BatchOutput output = BatchOutput.Open(files.Output);
-        using CpuKernels kernels = Devices.Cpu(threads);
+        using CpuKernels kernels = Devices.CpuFor(folder, threads);
         ProgressBar loading = new("loading", "layer");
         using LanguageModel model = LanguageModel.Open(folder, kernels, limits.Sized(options with { Progress = loading.Update }));
         loading.Clear();

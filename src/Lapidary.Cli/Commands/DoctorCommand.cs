@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Lapidary.Cpu;
+using Lapidary.Cpu.Assembly;
 using Lapidary.Models;
 using Spectre.Console;
 
@@ -30,8 +31,8 @@ internal static class DoctorCommand
         return command;
     }
 
-    private static string Assembled(bool supported, string instructions)
-        => supported ? $"by kernels assembled at run time for {instructions}" : $"through vectors, since the processor has no {instructions}";
+    private static string Assembled(string? refusal, string instructions)
+        => refusal is null ? $"by kernels assembled at run time for {instructions}" : $"through vectors, since {refusal}";
 
     private static Dictionary<string, string> Facts()
     {
@@ -56,7 +57,7 @@ internal static class DoctorCommand
             ["devices"] = "CPU",
             ["kernels"] = $"{CpuFeatures.VectorBits}-bit vectors: {CpuFeatures.WidthReason}",
             ["exact arithmetic"] = "weights as stored, hidden states and sums in float32 (HuggingFace checkpoints)",
-            ["fast arithmetic"] = $"hidden states rounded (GGUF files, or --arithmetic fast): int8 {Assembled(CpuFeatures.HasAvx512Vnni, "AVX512-VNNI")}; bfloat16 {Assembled(CpuFeatures.HasAvx512Bf16, "AVX512-BF16")}",
+            ["fast arithmetic"] = $"hidden states rounded (GGUF files, or --arithmetic fast): int8 {Assembled(AssemblySupport.RefusesInt8(AssemblyUse.Allowed), "AVX512-VNNI")}; bfloat16 {Assembled(AssemblySupport.RefusesBFloat16(AssemblyUse.Allowed), "AVX512-BF16")}",
             ["expert backends"] = string.Join("; ", kernels.ExpertBackends.Select(b => $"{b.Name}: {b.Purpose}")),
             ["embedded model"] = embedded,
         };

@@ -39,8 +39,8 @@ internal abstract unsafe class WeightMatrix : IDisposable
     {
         _ when arithmetic == Arithmetic.Exact => Load(matrix),
         QuantizedMatrix quantized when PanelLayout.Refusal(quantized.Format) is null
-            => assembly == AssemblyUse.Allowed && CpuFeatures.HasAvx512Vnni ? new IntegerMatrix(quantized) : LoadRounded(quantized, DType.I8),
-        DenseMatrix { Tensor.DType: DType.BF16 } dense when assembly == AssemblyUse.Allowed && CpuFeatures.HasAvx512Bf16
+            => AssemblySupport.RefusesInt8(assembly) is null ? new IntegerMatrix(quantized) : LoadRounded(quantized, DType.I8),
+        DenseMatrix { Tensor.DType: DType.BF16 } dense when AssemblySupport.RefusesBFloat16(assembly) is null
             => new BFloat16Matrix(dense.Tensor),
         _ => Load(matrix),
     };

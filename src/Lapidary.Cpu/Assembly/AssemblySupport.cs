@@ -1,0 +1,23 @@
+namespace Lapidary.Cpu.Assembly;
+
+/// <summary>Whether kernels can be assembled at run time here, and why not.</summary>
+public static class AssemblySupport
+{
+    // One return instruction: whether the system lets memory be executed at all is asked once.
+    private static readonly Lazy<string?> systemRefusal = new(() =>
+    {
+        using ExecutableMemory? memory = ExecutableMemory.TryCreate([0xc3], out string? refusal);
+        return refusal;
+    });
+
+    /// <summary>Why int8 products go through vectors instead, or null.</summary>
+    public static string? RefusesInt8(AssemblyUse use) => Refuses(use, CpuFeatures.HasAvx512Vnni, "AVX512-VNNI");
+
+    /// <summary>Why bfloat16 products go through vectors instead, or null.</summary>
+    public static string? RefusesBFloat16(AssemblyUse use) => Refuses(use, CpuFeatures.HasAvx512Bf16, "AVX512-BF16");
+
+    private static string? Refuses(AssemblyUse use, bool supported, string instructions)
+        => use == AssemblyUse.Refused ? "--no-assembly was given"
+        : !supported ? $"the processor has no {instructions}"
+        : systemRefusal.Value;
+}
