@@ -16,13 +16,30 @@ internal sealed class ScriptedServer : IDisposable
     public ScriptedServer(Func<int, IEnumerable<string>> events)
     {
         this.events = events;
-        using TcpListener free = new(IPAddress.Loopback, 0);
-        free.Start();
-        Address = new Uri($"http://127.0.0.1:{((IPEndPoint)free.LocalEndpoint).Port}");
-        free.Stop();
-        listener.Prefixes.Add(Address + "");
-        listener.Start();
+        Address = Start();
         _ = Listen();
+    }
+
+    // HttpListener cannot choose a free port: one is found first, and another if that one is taken in between.
+    private Uri Start()
+    {
+        while (true)
+        {
+            using TcpListener free = new(IPAddress.Loopback, 0);
+            free.Start();
+            Uri address = new($"http://127.0.0.1:{((IPEndPoint)free.LocalEndpoint).Port}");
+            free.Stop();
+            listener.Prefixes.Add(address + "");
+            try
+            {
+                listener.Start();
+                return address;
+            }
+            catch (HttpListenerException)
+            {
+                listener.Prefixes.Clear();
+            }
+        }
     }
 
     public Uri Address { get; }
@@ -83,19 +100,22 @@ internal sealed class ScriptedServer : IDisposable
         {
             context.Response.StatusCode = Status;
             await Write(context, """{"error":{"message":"no more today"}}""");
+            lock (Bodies) running--;
         }
         else
         {
             context.Response.ContentType = "text/event-stream";
             context.Response.SendChunked = true;
-            foreach (string data in events(index))
+            string[] all = [.. events(index)];
+            for (int i = 0; i < all.Length; i++)
             {
+                string data = all[i];
+                if (i == all.Length - 1) lock (Bodies) running--; // the client may ask again as soon as it has read the last one
                 await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes($"data: {data}\n\n"));
                 await context.Response.OutputStream.FlushAsync();
                 await Task.Delay(1);
             }
         }
-        lock (Bodies) running--;
         context.Response.Close();
     }
 
