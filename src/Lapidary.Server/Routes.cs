@@ -30,12 +30,12 @@ internal static class Routes
             slot.ThrowIfFailed();
             if (!api.Admission.IsOpen) throw Admission.ShuttingDown();
             return context.Response.WriteJsonAsync(new ServerStatus("ready"), ServerJson.Default.ServerStatus);
-        }).WithMetadata(new Probe());
+        }).WithMetadata(new OpenToAll(), new Probe());
         Get(app, "/metrics", context =>
         {
             context.Response.ContentType = PrometheusText.ContentType;
             return context.Response.WriteAsync(api.Metrics.ToPrometheus(slot.Model), context.RequestAborted);
-        }).WithMetadata(new Probe());
+        }).WithMetadata(new OpenToAll(), new Probe()); // as at vLLM: scrapers and the inference gateway send no key
         Get(app, "/openapi.json", ApiDocument.WriteJson);
         Get(app, "/docs", ApiDocument.WritePage);
         Get(app, "/version", context => context.Response.WriteJsonAsync(ServerVersion.Current, ServerJson.Default.ServerVersion));

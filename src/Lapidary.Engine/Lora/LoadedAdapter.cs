@@ -3,6 +3,8 @@ namespace Lapidary.Lora;
 /// <summary>An adapter that sequences can use.</summary>
 public sealed class LoadedAdapter
 {
+    private int running;
+
     internal LoadedAdapter(string name, string folder, AdapterUpdates updates, int slot, long generation)
     {
         Name = name;
@@ -23,13 +25,25 @@ public sealed class LoadedAdapter
     /// <summary>For keys and values computed with it; never that of another adapter, one of the same name included.</summary>
     public string CacheKey { get; }
 
-    /// <summary>Sequences that use it now.</summary>
+    /// <summary>Sequences that use it now, running or waiting.</summary>
     public int Holders { get; internal set; }
+
+    /// <summary>Those of them that are being computed.</summary>
+    public int Running => Volatile.Read(ref running);
+
+    /// <summary>Those that wait, preempted ones included.</summary>
+    public int Waiting => Math.Max(0, Holders - Running);
 
     /// <summary>No longer to be found, and gone when nobody holds it.</summary>
     public bool IsDropped { get; internal set; }
 
     internal AdapterUpdates Updates { get; }
+
+    /// <summary>A sequence that holds it is computed from now on. Called by the engine's thread only.</summary>
+    internal void Start() => running++;
+
+    /// <summary>A sequence that was computed ends or waits again.</summary>
+    internal void Stop() => running--;
 }
 
 /// <summary>One adapter's updates on the device, and the places in the model they are for.</summary>

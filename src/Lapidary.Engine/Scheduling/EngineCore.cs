@@ -28,7 +28,11 @@ internal sealed class EngineCore(
     {
         EndCancelled();
         scheduler.Schedule(step);
-        if (step.Parts.Count > 0) Compute();
+        if (step.Parts.Count > 0)
+        {
+            counters.Step(step.Tokens);
+            Compute();
+        }
         else if (scheduler.Running.Count > 0) EndForWantOfCache(scheduler.Running[0]);
         Count();
         return step.Parts.Count > 0 || HasWork;
@@ -146,11 +150,11 @@ internal sealed class EngineCore(
         scheduler.Remove(sequence);
         if (sequence.Adapter is { } adapter) model.Adapters.Release(adapter);
         Interlocked.Decrement(ref counters.Accepted);
+        Count(); // before the last event is out: who has read it finds the gauges without this sequence
     }
 
     private void Count()
     {
-        counters.Steps += step.Parts.Count > 0 ? 1 : 0;
         counters.Running = scheduler.Running.Count;
         counters.KvCacheUsage = cache.Usage;
     }

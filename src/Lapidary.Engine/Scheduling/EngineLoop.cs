@@ -97,7 +97,7 @@ public sealed class EngineLoop : IDisposable
 
     private void Accept(int choices)
     {
-        int most = options.MaxNumSeqs + options.MaxWaiting;
+        long most = (long)options.MaxNumSeqs + options.MaxWaiting;
         if (Interlocked.Add(ref counters.Accepted, choices) <= most) return;
         int waiting = Interlocked.Add(ref counters.Accepted, -choices) - counters.Running;
         Interlocked.Increment(ref counters.Rejections);

@@ -26,6 +26,10 @@ public sealed record EngineStatistics
     public double KvCacheUsage { get; init; }
 
     public long Steps { get; init; }
+
+    /// <summary>How large those steps were.</summary>
+    public required StepTokens StepTokens { get; init; }
+
     public long Preemptions { get; init; }
 
     /// <summary>Prompt tokens looked up in the prefix cache, and those found.</summary>

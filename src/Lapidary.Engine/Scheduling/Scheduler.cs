@@ -32,7 +32,8 @@ internal sealed class Scheduler(KeyValueCache cache, StepLimits limits, PrefixCa
     /// <summary>Takes a sequence out for good, wherever it is, and gives back its blocks.</summary>
     public void Remove(Sequence sequence)
     {
-        if (!running.Remove(sequence)) waiting.Remove(sequence);
+        if (running.Remove(sequence)) sequence.Adapter?.Stop();
+        else waiting.Remove(sequence);
         sequence.Cache.Release();
     }
 
@@ -72,6 +73,7 @@ internal sealed class Scheduler(KeyValueCache cache, StepLimits limits, PrefixCa
             if (!fits) return;
             waiting.RemoveAt(0);
             Insert(running, next);
+            next.Adapter?.Start();
         }
     }
 
@@ -178,6 +180,7 @@ internal sealed class Scheduler(KeyValueCache cache, StepLimits limits, PrefixCa
     private void Preempt(Sequence sequence)
     {
         running.Remove(sequence);
+        sequence.Adapter?.Stop();
         sequence.Cache.Release();
         sequence.HasStarted = false;
         counters.Preemptions++;

@@ -36,9 +36,17 @@ internal sealed class PrometheusText(params (string Name, string Value)[] common
     public void Histogram(Histogram histogram, string name)
     {
         Head(name, histogram.Help, "histogram");
-        (long count, double sum) = histogram.Read((bound, below) => Sample($"{name}_bucket", [("le", double.IsInfinity(bound) ? "+Inf" : Number(bound))], below));
-        Sample($"{name}_sum", [], sum);
-        Sample($"{name}_count", [], count);
+        (long count, double sum) = histogram.Read((bound, below) => Bucket(name, bound, below));
+        Sum(name, count, sum);
+    }
+
+    /// <param name="counts">Values in each bucket, one more than there are bounds.</param>
+    public void Histogram(string name, string help, IReadOnlyList<int> bounds, IReadOnlyList<long> counts, double sum)
+    {
+        Head(name, help, "histogram");
+        long below = 0;
+        for (int i = 0; i < counts.Count; i++) Bucket(name, i < bounds.Count ? bounds[i] : double.PositiveInfinity, below += counts[i]);
+        Sum(name, below, sum);
     }
 
     public override string ToString() => text.ToString();
@@ -53,6 +61,14 @@ internal sealed class PrometheusText(params (string Name, string Value)[] common
         foreach ((string label, string of) in common) Label(label, of, ref before);
         foreach ((string label, string of) in labels) Label(label, of, ref before);
         text.Append("} ").Append(Number(value)).Append('\n');
+    }
+
+    private void Bucket(string name, double bound, long below) => Sample($"{name}_bucket", [("le", double.IsInfinity(bound) ? "+Inf" : Number(bound))], below);
+
+    private void Sum(string name, long count, double sum)
+    {
+        Sample($"{name}_sum", [], sum);
+        Sample($"{name}_count", [], count);
     }
 
     private void Label(string name, string value, ref char before)

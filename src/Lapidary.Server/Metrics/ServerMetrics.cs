@@ -99,8 +99,8 @@ internal sealed class ServerMetrics : IDisposable
         text.Gauge("vllm:kv_cache_usage_perc", "Share of the cache that running texts hold, 0 to 1.", now.KvCacheUsage);
         text.Gauge("vllm:lora_requests_info", "Adapters in use.", DateTimeOffset.UtcNow.ToUnixTimeSeconds(),
             ("max_lora", model.Model.Adapters.Slots.ToString(CultureInfo.InvariantCulture)),
-            ("running_lora_adapters", string.Join(',', model.Model.Adapters.Loaded.Where(adapter => adapter.Holders > 0).Select(adapter => adapter.Name))),
-            ("waiting_lora_adapters", ""));
+            ("running_lora_adapters", string.Join(',', model.Model.Adapters.Loaded.Where(adapter => adapter.Running > 0).Select(adapter => adapter.Name))),
+            ("waiting_lora_adapters", string.Join(',', model.Model.Adapters.Loaded.Where(adapter => adapter.Waiting > 0).Select(adapter => adapter.Name))));
         CacheGroup full = model.Model.Cache.Groups[KeyValueCache.FullGroup];
         text.Gauge("vllm:cache_config_info", "Blocks of the cache.", 1,
             ("block_size", full.BlockSize.ToString(CultureInfo.InvariantCulture)), ("num_gpu_blocks", full.Pool.Blocks.ToString(CultureInfo.InvariantCulture)));
@@ -113,6 +113,7 @@ internal sealed class ServerMetrics : IDisposable
             ("stop", now.FinishedStop), ("length", now.FinishedLength), ("abort", now.FinishedAbort), ("error", now.FinishedError));
         text.Counter("vllm:corrupted_requests_total", "Choices whose logits were not numbers.", now.CorruptedRequests);
         text.Counter("vllm:admission_rejections_total", "Requests refused because too many waited.", now.Rejections);
+        text.Histogram("vllm:iteration_tokens_total", "Tokens of a step.", StepTokens.Bounds, now.StepTokens.Counts, now.StepTokens.Sum);
         text.Histogram(interTokenLatency, "vllm:time_per_output_token_seconds"); // the older name
         foreach (Histogram histogram in (Histogram[])[timeToFirstToken, interTokenLatency, timePerOutputToken, endToEnd, queued, inference, prefill, decode,
             promptTokens, generationTokens, maxGenerationTokens, paramsN, paramsMaxTokens])

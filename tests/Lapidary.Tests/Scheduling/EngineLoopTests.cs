@@ -99,6 +99,16 @@ public sealed class EngineLoopTests(EngineLoopTests.OpenModel opened) : IClassFi
     }
 
     [Fact]
+    public async Task A_queue_without_bound_takes_everything()
+    {
+        engine.Dispose(); // one engine at a time owns the model
+        using EngineLoop unbounded = new(opened.Model, Options with { MaxWaiting = int.MaxValue });
+        RequestHandle[] handles = [.. Enumerable.Range(0, 20).Select(i => unbounded.Submit(Greedy([2, 300 + i], 2)))];
+        foreach (RequestHandle handle in handles) Assert.Equal(FinishReason.Length, (await Read(handle))[^1].Completion!.Reason);
+        Assert.Equal(0, unbounded.Statistics.Rejections);
+    }
+
+    [Fact]
     public async Task Draining_finishes_what_was_accepted_and_refuses_the_rest()
     {
         RequestHandle[] handles = [.. Enumerable.Range(0, 6).Select(i => engine.Submit(Greedy([2, 300 + i], 5)))];

@@ -7,6 +7,18 @@ namespace Lapidary.Tests.Scheduling;
 
 public sealed class SchedulerTests
 {
+    [Fact]
+    public void Steps_are_counted_by_their_tokens()
+    {
+        using TestEngine engine = new(new TestSizes { StepTokens = 24 });
+        engine.Add(TestEngine.Request([.. Enumerable.Range(0, 30)], 4));
+        engine.RunToEnd();
+        StepTokens steps = engine.Counters.Snapshot(EngineHealth.Ready).StepTokens;
+        // 24 and 6 of the prompt, then 3 of the output: the fourth token needs no step.
+        Assert.Equal([3, 1, 0, 1, 0], steps.Counts.Take(5));
+        Assert.Equal((engine.Model.Computed, StepTokens.Bounds.Count + 1), (steps.Sum, steps.Counts.Count));
+    }
+
     private static readonly TestSizes Roomy = new() { Context = 3000, Sequences = 8, StepTokens = 40, LogitRows = 10, CachedTexts = 8 };
 
     [Fact]
