@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -35,7 +36,7 @@ public sealed class LapidaryServer : IAsyncDisposable
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddRoutingCore();
-        builder.Services.AddSingleton<IHostLifetime, NoLifetime>().AddSingleton<FailureLog>();
+        builder.Services.AddSingleton<IHostLifetime, NoLifetime>().AddSingleton<FailureLog>().AddSingleton<Refusals>();
         if (options.CorsOrigins.Count > 0) builder.Services.AddCors();
         if (options.OtlpEndpoint is { } endpoint) Telemetry.Export(builder.Services, endpoint, ServerVersion.Current.Version);
         AddLogging(builder.Logging, options);
@@ -44,6 +45,7 @@ public sealed class LapidaryServer : IAsyncDisposable
 
         WebApplication app = builder.Build();
         ApiServices api = new(new ModelSlot(), new Admission(options.MaxConcurrentRequests), options, new ServerMetrics(), app.Services.GetRequiredService<FailureLog>());
+        app.Services.GetRequiredService<Refusals>().Subscribe(app.Services.GetRequiredService<DiagnosticListener>());
         app.Use(RequestId.Assign);
         app.UseMiddleware<AccessLog>();
         app.UseMiddleware<ErrorMiddleware>();
@@ -116,6 +118,7 @@ public sealed class LapidaryServer : IAsyncDisposable
         void Configure(ListenOptions listen)
         {
             if (certificate is not null) listen.UseHttps(certificate, https => https.SslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13);
+            listen.Use(next => connection => RefusalOutput.Wrap(connection, next));
         }
         if (options.Host == "localhost" && options.Port > 0) kestrel.ListenLocalhost(options.Port, Configure);
         else if (options.Host is "*" or "0.0.0.0" or "::") kestrel.ListenAnyIP(options.Port, Configure);

@@ -45,9 +45,19 @@ internal sealed class ApiException(int status, string message) : LapidaryExcepti
         GenerationException or LogitsException or SlowReaderException => new ApiException(StatusCodes.Status500InternalServerError, exception.Message) { Type = "server_error", Code = "generation_failed" },
         TemplateException template => new ApiException(StatusCodes.Status400BadRequest, $"The chat template refuses the request: {template.Message}") { Param = "messages" },
         TokenizerException tokenizer => new ApiException(StatusCodes.Status400BadRequest, tokenizer.Message),
-        BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => new ApiException(StatusCodes.Status413PayloadTooLarge, "The request body is too large.") { Code = "request_too_large" },
-        BadHttpRequestException http => new ApiException(http.StatusCode, $"The HTTP request is malformed: {http.Message}"),
+        BadHttpRequestException http => OfRefusal(http.StatusCode, MessageText.OneLine(http.Message)),
         _ => new ApiException(StatusCodes.Status500InternalServerError, "The server failed to answer; its log has the details under this request id.") { Type = "server_error", Code = "internal_error" },
+    };
+
+    /// <summary>What the client is told of a request that HTTP itself does not allow.</summary>
+    private static ApiException OfRefusal(int status, string reason) => status switch
+    {
+        StatusCodes.Status408RequestTimeout => new ApiException(status, "The request did not arrive in time.") { Type = "timeout_error", Code = "request_timeout" },
+        StatusCodes.Status413PayloadTooLarge => new ApiException(status, "The request body is too large.") { Code = "request_too_large" },
+        StatusCodes.Status414UriTooLong => new ApiException(status, "The request line is too long.") { Code = "uri_too_long" },
+        StatusCodes.Status431RequestHeaderFieldsTooLarge => new ApiException(status, $"The request headers are too large: {reason}") { Code = "headers_too_large" },
+        StatusCodes.Status505HttpVersionNotsupported => new ApiException(status, "The version of HTTP is not supported, expected HTTP/1.1.") { Code = "http_version_not_supported" },
+        _ => new ApiException(status, $"The HTTP request is malformed: {reason}") { Code = "malformed_request" },
     };
 
     /// <summary>What the client is told where only a status is known.</summary>

@@ -3,17 +3,19 @@ namespace Lapidary.Server.Operations;
 /// <summary>X-Request-Id: the client's when it is plain, else a new one. It is in every response and every log line.</summary>
 internal static class RequestId
 {
-    private const string Header = "X-Request-Id";
+    public const string Header = "X-Request-Id";
     private const int Longest = 128;
     private static readonly object Key = new();
 
     public static Task Assign(HttpContext context, RequestDelegate next)
     {
         string given = context.Request.Headers[Header].ToString();
-        context.Items[Key] = IsPlain(given) ? given : Guid.NewGuid().ToString("N");
+        context.Items[Key] = IsPlain(given) ? given : New();
         context.Response.Headers[Header] = Of(context);
         return next(context);
     }
+
+    public static string New() => Guid.NewGuid().ToString("N");
 
     public static string Of(HttpContext context) => (string)context.Items[Key]!;
 
