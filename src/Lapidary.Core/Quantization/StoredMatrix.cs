@@ -63,10 +63,10 @@ public abstract class QuantizedMatrix(string name, int rows, int columns, Weight
     public CodeType Code => Format.Code!;
 
     /// <summary>Columns that share a scale.</summary>
-    public int GroupSize => Format.GroupSize == 0 ? Columns : Format.GroupSize;
+    public int GroupSize { get; } = format.GroupSize == 0 ? columns : format.GroupSize;
 
     /// <summary>Groups of a row; the last may be shorter than the others.</summary>
-    public int Groups => (Columns + GroupSize - 1) / GroupSize;
+    public int Groups { get; } = format.GroupSize == 0 ? 1 : (columns + format.GroupSize - 1) / format.GroupSize;
 
     /// <summary>The codes of one row, one a byte.</summary>
     /// <param name="codes">[Columns]</param>
@@ -78,6 +78,19 @@ public abstract class QuantizedMatrix(string name, int rows, int columns, Weight
 
     /// <summary>A floating type that holds every scale and offset exactly; F32 when a narrower one is not known to.</summary>
     public virtual DType ScaleType => DType.F32;
+
+    /// <summary>Scales and offsets as stored, for a matrix whose <see cref="ScaleType"/> is F16.</summary>
+    /// <param name="scales">[Groups]</param> <param name="offsets">[Groups]; 0 where the format has none</param>
+    public virtual void ReadHalfScales(int row, Span<Half> scales, Span<Half> offsets) => throw new NotSupportedException($"{Name} has scales of {ScaleType}");
+
+    /// <summary>Groups that share a float16 scale and offset, each with an integer factor of its own (K-quants); 0 for plain scales.</summary>
+    public virtual int GroupsPerBlock => 0;
+
+    /// <summary>Factors as stored: a group's scale is its factor · its block's scale, likewise its offset.</summary>
+    /// <param name="blockScales">[Groups / GroupsPerBlock]</param> <param name="blockOffsets">[Groups / GroupsPerBlock]</param>
+    /// <param name="scales">[Groups]</param> <param name="offsets">[Groups]</param>
+    public virtual void ReadFactors(int row, Span<Half> blockScales, Span<Half> blockOffsets, Span<sbyte> scales, Span<sbyte> offsets)
+        => throw new NotSupportedException($"{Name} has plain scales");
 
     /// <summary>The group of each column when the format has act-order; empty when it is column / GroupSize.</summary>
     public virtual ReadOnlySpan<int> ColumnGroups => default;

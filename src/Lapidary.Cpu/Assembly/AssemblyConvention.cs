@@ -6,7 +6,8 @@ namespace Lapidary.Cpu.Assembly;
 
 /// <summary>
 /// How void kernel(TileArguments*) begins and ends on Linux and Windows. Kernels use only registers that both conventions
-/// let a callee change (rax, rdx, r8 to r11), and on Windows xmm6 to xmm15 are kept.
+/// let a callee change (rax, rdx, r8 to r11, and rcx, which holds the arguments on Windows, once they are loaded), and on Windows
+/// xmm6 to xmm15 are kept.
 /// </summary>
 internal static class AssemblyConvention
 {

@@ -14,7 +14,7 @@ internal sealed class IntegerTile(PanelLayout layout)
     /// <summary>Most tokens of a tile: their sums fill half the registers.</summary>
     public const int MaxTokens = 16;
 
-    private static readonly AssemblerRegister64 Weights = r8, Activations = r9;
+    private static readonly AssemblerRegister64 Weights = r8, Activations = r9, BlockScales = rdx;
     private static readonly AssemblerRegisterZMM[] Zmm = VectorRegisters.All;
     private static readonly AssemblerRegisterZMM LowBits = zmm10, HighBits = zmm15; // zmm11 to 14: dots
 
@@ -31,13 +31,25 @@ internal sealed class IntegerTile(PanelLayout layout)
         if (layout.CodeBits is 5 or 6) Broadcast(HighBits, layout.CodeBits == 5 ? 0x10101010 : 0x30303030);
         for (int t = 0; t < tokens; t++) Code.vpxord(Sum(t), Sum(t), Sum(t));
 
-        Label loop = Code.CreateLabel();
+        Label block = Code.CreateLabel(), loop = Code.CreateLabel();
+        if (layout.StepsPerBlock > 0)
+        {
+            Code.Label(ref block);
+            Code.mov(BlockScales, Weights);
+            Code.add(Weights, layout.BlockBytes);
+            Code.mov(ecx, layout.StepsPerBlock);
+        }
         Code.Label(ref loop);
         Step(tokens);
         Code.add(Weights, layout.StepBytes);
         Code.add(Activations, tokens * layout.ActivationBytes);
-        Code.dec(rax);
+        Code.dec(layout.StepsPerBlock > 0 ? rcx : rax);
         Code.jnz(loop);
+        if (layout.StepsPerBlock > 0)
+        {
+            Code.sub(rax, layout.StepsPerBlock);
+            Code.jnz(block);
+        }
 
         for (int t = 0; t < tokens; t++)
         {
@@ -60,8 +72,8 @@ internal sealed class IntegerTile(PanelLayout layout)
         Unpack();
         for (int part = 0; part < layout.ScalesPerStep; part++)
         {
-            Widen(zmm8, layout.ScaleOffset(part));
-            if (layout.HasOffsets) Widen(zmm9, layout.OffsetOffset(part));
+            Widen(zmm8, layout.ScaleOffset(part), blockOffset: 0);
+            if (layout.HasOffsets) Widen(zmm9, layout.OffsetOffset(part), PanelLayout.BlockScaleBytes);
             // Four tokens at a time: their chains of dot products run side by side.
             for (int first = 0; first < tokens; first += 4) Multiply(part, first, Math.Min(4, tokens - first));
         }
@@ -92,14 +104,27 @@ internal sealed class IntegerTile(PanelLayout layout)
         }
     }
 
-    private void Widen(AssemblerRegisterZMM register, int offset)
+    /// <summary>16 scales, or offsets, to float32. The registers of dots are free between the parts of a step.</summary>
+    private void Widen(AssemblerRegisterZMM register, int offset, int blockOffset)
     {
-        if (layout.Scales == ScaleKind.Single) Code.vmovups(register, __zmmword_ptr[Weights + offset]);
-        else if (layout.Scales == ScaleKind.Half) Code.vcvtph2ps(register, __ymmword_ptr[Weights + offset]);
-        else
+        switch (layout.Scales)
         {
-            Code.vpmovzxwd(register, __ymmword_ptr[Weights + offset]);
-            Code.vpslld(register, register, 16);
+            case ScaleKind.Single:
+                Code.vmovups(register, __zmmword_ptr[Weights + offset]);
+                break;
+            case ScaleKind.Half:
+                Code.vcvtph2ps(register, __ymmword_ptr[Weights + offset]);
+                break;
+            case ScaleKind.BFloat16:
+                Code.vpmovzxwd(register, __ymmword_ptr[Weights + offset]);
+                Code.vpslld(register, register, 16);
+                break;
+            case ScaleKind.Factored:
+                Code.vpmovsxbd(register, __xmmword_ptr[Weights + offset]);
+                Code.vcvtdq2ps(register, register);
+                Code.vcvtph2ps(Dot(0), __ymmword_ptr[BlockScales + blockOffset]);
+                Code.vmulps(register, register, Dot(0));
+                break;
         }
     }
 

@@ -4,7 +4,7 @@ namespace Lapidary.Checkpoints.Gguf;
 
 /// <summary>A quantised matrix of a GGUF file: rows of blocks, where they lie.</summary>
 internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int firstRow, int rows) : QuantizedMatrix(
-    tensor.Name, rows, checked((int)tensor.Shape[^1]), WeightFormat.OfCodes(TBlock.Code, TBlock.GroupSize, TBlock.HasOffsets))
+    rows == tensor.Rows ? tensor.Name : $"{tensor.Name}[{firstRow}:{firstRow + rows}]", rows, checked((int)tensor.Shape[^1]), WeightFormat.OfCodes(TBlock.Code, TBlock.GroupSize, TBlock.HasOffsets))
     where TBlock : struct, IGgufBlock
 {
     private readonly int rowBytes = checked((int)tensor.Type.Bytes(tensor.Shape[^1]));
@@ -27,6 +27,23 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
         if (!TBlock.HasOffsets) offsets.Clear();
         for (int block = 0; block * groups < Groups; block++)
             TBlock.ReadScales(blocks.Slice(block * bytes, bytes), scales.Slice(block * groups, groups), offsets.Slice(block * groups, groups));
+    }
+
+    public override void ReadHalfScales(int row, Span<Half> scales, Span<Half> offsets)
+    {
+        int bytes = tensor.Type.BlockBytes;
+        ReadOnlySpan<byte> blocks = RowBytes(row);
+        for (int block = 0; block < Groups; block++) TBlock.ReadHalfScales(blocks.Slice(block * bytes, bytes), out scales[block], out offsets[block]);
+    }
+
+    public override int GroupsPerBlock => TBlock.FactoredGroups;
+
+    public override void ReadFactors(int row, Span<Half> blockScales, Span<Half> blockOffsets, Span<sbyte> scales, Span<sbyte> offsets)
+    {
+        int groups = TBlock.FactoredGroups, bytes = tensor.Type.BlockBytes;
+        ReadOnlySpan<byte> blocks = RowBytes(row);
+        for (int block = 0; block < blockScales.Length; block++)
+            TBlock.ReadFactors(blocks.Slice(block * bytes, bytes), out blockScales[block], out blockOffsets[block], scales.Slice(block * groups, groups), offsets.Slice(block * groups, groups));
     }
 
     public override StoredMatrix SliceRows(int first, int count)

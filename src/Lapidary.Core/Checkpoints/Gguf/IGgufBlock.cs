@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-using System.Runtime.Intrinsics;
 using Lapidary.Quantization;
 
 namespace Lapidary.Checkpoints.Gguf;
@@ -17,72 +15,50 @@ internal interface IGgufBlock
 
     static abstract bool HasOffsets { get; }
 
-    /// <summary>What scales and offsets are stored as; F32 where they are products.</summary>
-    static virtual DType ScaleType => DType.F32;
-
     /// <param name="codes">[elements of a block], one code a byte</param>
     static abstract void ReadCodes(ReadOnlySpan<byte> block, Span<byte> codes);
 
     /// <param name="scales">[groups of a block]</param> <param name="offsets">[groups of a block]</param>
     static abstract void ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets);
+
+    /// <summary>F16 where <see cref="ReadHalfScales"/> gives scales and offsets as stored.</summary>
+    static virtual DType ScaleType => DType.F32;
+
+    static virtual void ReadHalfScales(ReadOnlySpan<byte> block, out Half scale, out Half offset) => throw new NotSupportedException();
+
+    /// <summary>The block's groups where <see cref="ReadFactors"/> gives what their scales are products of, else 0.</summary>
+    static virtual int FactoredGroups => 0;
+
+    /// <param name="scales">[groups of a block]</param> <param name="offsets">[groups of a block]; left as they are without offsets</param>
+    static virtual void ReadFactors(ReadOnlySpan<byte> block, out Half blockScale, out Half blockOffset, Span<sbyte> scales, Span<sbyte> offsets)
+        => throw new NotSupportedException();
 }
 
-/// <summary>Bits that several block layouts have in common.</summary>
-internal static class GgufBits
+/// <summary>A block of one group with a float16 scale.</summary>
+internal interface IHalfScaledBlock<TSelf> : IGgufBlock where TSelf : IHalfScaledBlock<TSelf>
 {
-    public static float Half(ReadOnlySpan<byte> bytes) => (float)BinaryPrimitives.ReadHalfLittleEndian(bytes);
+    static DType IGgufBlock.ScaleType => DType.F16;
 
-    /// <summary>16 bytes of nibbles: element j low, element j + 16 high.</summary>
-    public static void Nibbles(ReadOnlySpan<byte> packed, Span<byte> codes) => Nibbles(packed[..16], codes[..16], codes.Slice(16, 16));
-
-    /// <summary>Low nibbles to one place, high nibbles to another.</summary>
-    public static void Nibbles(ReadOnlySpan<byte> packed, Span<byte> low, Span<byte> high)
+    static void IGgufBlock.ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets)
     {
-        for (int i = 0; i < packed.Length; i += Vector128<byte>.Count)
-        {
-            Vector128<byte> v = Vector128.Create(packed.Slice(i, 16));
-            (v & Vector128.Create((byte)0x0f)).CopyTo(low[i..]);
-            (v >>> 4).CopyTo(high[i..]);
-        }
+        TSelf.ReadHalfScales(block, out Half scale, out Half offset);
+        (scales[0], offsets[0]) = ((float)scale, (float)offset);
     }
+}
 
-    /// <summary>codes[i] |= ((bits[i] >> shift) &amp; mask) &lt;&lt; place, 16 at a time.</summary>
-    public static void Or(ReadOnlySpan<byte> bits, int shift, byte mask, int place, Span<byte> codes)
+/// <summary>A block of 256 elements whose groups have integer factors for the block's float16 scale and offset.</summary>
+internal interface IFactoredBlock<TSelf> : IGgufBlock where TSelf : IFactoredBlock<TSelf>
+{
+    const int Elements = 256, MostGroups = 16;
+
+    static int IGgufBlock.FactoredGroups => Elements / TSelf.GroupSize;
+
+    static void IGgufBlock.ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets)
     {
-        for (int i = 0; i < codes.Length; i += Vector128<byte>.Count)
-        {
-            Vector128<byte> v = ((Vector128.Create(bits.Slice(i, 16)) >>> shift) & Vector128.Create(mask)) << place;
-            (Vector128.Create((ReadOnlySpan<byte>)codes.Slice(i, 16)) | v).CopyTo(codes[i..]);
-        }
-    }
-
-    /// <summary>The fifth bit of 32 codes from a 32-bit word: bit j belongs to element j.</summary>
-    public static void FifthBits(uint word, Span<byte> codes)
-    {
-        Vector128<byte> select = Vector128.Create((byte)1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128);
-        for (int half = 0; half < 2; half++)
-        {
-            byte first = (byte)(word >> (16 * half)), second = (byte)(word >> (16 * half + 8));
-            Vector128<byte> bytes = Vector128.Create(Vector64.Create(first), Vector64.Create(second));
-            Vector128<byte> bit = Vector128.Equals(bytes & select, select) & Vector128.Create((byte)0x10);
-            Span<byte> target = codes.Slice(16 * half, 16);
-            (Vector128.Create((ReadOnlySpan<byte>)target) | bit).CopyTo(target);
-        }
-    }
-
-    /// <summary>8 scales and 8 minima of 6 bits in 12 bytes (Q4_K, Q5_K).</summary>
-    public static (int Scale, int Min) SixBits(ReadOnlySpan<byte> packed, int group) => group < 4
-        ? (packed[group] & 63, packed[group + 4] & 63)
-        : ((packed[group + 4] & 15) | ((packed[group - 4] >> 6) << 4), (packed[group + 4] >> 4) | ((packed[group] >> 6) << 4));
-
-    /// <summary>d · scale and -dmin · min of each group, products in float32.</summary>
-    public static void SuperBlockScales(float d, float dmin, ReadOnlySpan<byte> packed, Span<float> scales, Span<float> offsets)
-    {
-        for (int g = 0; g < scales.Length; g++)
-        {
-            (int scale, int min) = SixBits(packed, g);
-            scales[g] = d * scale;
-            offsets[g] = -(dmin * min);
-        }
+        Span<sbyte> factors = stackalloc sbyte[MostGroups], offsetFactors = stackalloc sbyte[MostGroups];
+        offsetFactors.Clear();
+        TSelf.ReadFactors(block, out Half scale, out Half offset, factors, offsetFactors);
+        float d = (float)scale, m = (float)offset;
+        for (int g = 0; g < scales.Length; g++) (scales[g], offsets[g]) = (d * factors[g], m * offsetFactors[g]);
     }
 }

@@ -5,7 +5,7 @@ namespace Lapidary.Checkpoints.Gguf;
 // Super-blocks of 256 elements whose groups have small integer scales.
 
 /// <summary>16 bytes of (scale, min) nibbles; 64 bytes of 2-bit codes; half d, half dmin. d · scale · q - dmin · min, groups of 16</summary>
-internal readonly struct Q2_K : IGgufBlock
+internal readonly struct Q2_K : IFactoredBlock<Q2_K>
 {
     public static CodeType Code => CodeType.UInt(2);
     public static int GroupSize => 16;
@@ -18,15 +18,15 @@ internal readonly struct Q2_K : IGgufBlock
             GgufBits.Or(block.Slice(16 + part / 4 * 32, 32), 2 * (part % 4), 3, 0, codes.Slice(32 * part, 32));
     }
 
-    public static void ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets)
+    public static void ReadFactors(ReadOnlySpan<byte> block, out Half blockScale, out Half blockOffset, Span<sbyte> scales, Span<sbyte> offsets)
     {
-        float d = GgufBits.Half(block[80..]), dmin = GgufBits.Half(block[82..]);
-        for (int g = 0; g < 16; g++) (scales[g], offsets[g]) = (d * (block[g] & 15), -(dmin * (block[g] >> 4)));
+        (blockScale, blockOffset) = (GgufBits.Half(block[80..]), -GgufBits.Half(block[82..]));
+        for (int g = 0; g < 16; g++) (scales[g], offsets[g]) = ((sbyte)(block[g] & 15), (sbyte)(block[g] >> 4));
     }
 }
 
 /// <summary>32 bytes of third bits; 64 bytes of 2-bit codes; 16 scales of 6 bits in 12 bytes; half d. d · (scale - 32) · (q - 4), groups of 16</summary>
-internal readonly struct Q3_K : IGgufBlock
+internal readonly struct Q3_K : IFactoredBlock<Q3_K>
 {
     public static CodeType Code => CodeType.Int(3);
     public static int GroupSize => 16;
@@ -43,20 +43,20 @@ internal readonly struct Q3_K : IGgufBlock
         }
     }
 
-    public static void ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets)
+    public static void ReadFactors(ReadOnlySpan<byte> block, out Half blockScale, out Half blockOffset, Span<sbyte> scales, Span<sbyte> offsets)
     {
         ReadOnlySpan<byte> packed = block.Slice(96, 12);
-        float d = GgufBits.Half(block[108..]);
+        (blockScale, blockOffset) = (GgufBits.Half(block[108..]), default);
         for (int g = 0; g < 16; g++)
         {
             int low = g < 8 ? packed[g] & 15 : packed[g - 8] >> 4, high = (packed[8 + g % 4] >> (2 * (g / 4))) & 3;
-            scales[g] = d * ((low | (high << 4)) - 32);
+            scales[g] = (sbyte)((low | (high << 4)) - 32);
         }
     }
 }
 
 /// <summary>half d, half dmin; scales and minima of 6 bits in 12 bytes; 128 bytes of nibbles. d · scale · q - dmin · min, groups of 32</summary>
-internal readonly struct Q4_K : IGgufBlock
+internal readonly struct Q4_K : IFactoredBlock<Q4_K>
 {
     public static CodeType Code => CodeType.UInt(4);
     public static int GroupSize => 32;
@@ -68,12 +68,15 @@ internal readonly struct Q4_K : IGgufBlock
             GgufBits.Nibbles(block.Slice(16 + 32 * pair, 32), codes.Slice(64 * pair, 32), codes.Slice(64 * pair + 32, 32));
     }
 
-    public static void ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets)
-        => GgufBits.SuperBlockScales(GgufBits.Half(block), GgufBits.Half(block[2..]), block.Slice(4, 12), scales, offsets);
+    public static void ReadFactors(ReadOnlySpan<byte> block, out Half blockScale, out Half blockOffset, Span<sbyte> scales, Span<sbyte> offsets)
+    {
+        (blockScale, blockOffset) = (GgufBits.Half(block), -GgufBits.Half(block[2..]));
+        GgufBits.SixBits(block.Slice(4, 12), scales, offsets);
+    }
 }
 
 /// <summary>As Q4_K with 32 bytes of fifth bits before the nibbles.</summary>
-internal readonly struct Q5_K : IGgufBlock
+internal readonly struct Q5_K : IFactoredBlock<Q5_K>
 {
     public static CodeType Code => CodeType.UInt(5);
     public static int GroupSize => 32;
@@ -90,12 +93,15 @@ internal readonly struct Q5_K : IGgufBlock
         }
     }
 
-    public static void ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets)
-        => GgufBits.SuperBlockScales(GgufBits.Half(block), GgufBits.Half(block[2..]), block.Slice(4, 12), scales, offsets);
+    public static void ReadFactors(ReadOnlySpan<byte> block, out Half blockScale, out Half blockOffset, Span<sbyte> scales, Span<sbyte> offsets)
+    {
+        (blockScale, blockOffset) = (GgufBits.Half(block), -GgufBits.Half(block[2..]));
+        GgufBits.SixBits(block.Slice(4, 12), scales, offsets);
+    }
 }
 
 /// <summary>128 bytes of low nibbles; 64 bytes of 2 high bits; 16 signed scales; half d. d · scale · (q - 32), groups of 16</summary>
-internal readonly struct Q6_K : IGgufBlock
+internal readonly struct Q6_K : IFactoredBlock<Q6_K>
 {
     public static CodeType Code => CodeType.Int(6);
     public static int GroupSize => 16;
@@ -112,9 +118,9 @@ internal readonly struct Q6_K : IGgufBlock
         }
     }
 
-    public static void ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets)
+    public static void ReadFactors(ReadOnlySpan<byte> block, out Half blockScale, out Half blockOffset, Span<sbyte> scales, Span<sbyte> offsets)
     {
-        float d = GgufBits.Half(block[208..]);
-        for (int g = 0; g < 16; g++) scales[g] = d * (sbyte)block[192 + g];
+        (blockScale, blockOffset) = (GgufBits.Half(block[208..]), default);
+        for (int g = 0; g < 16; g++) scales[g] = (sbyte)block[192 + g];
     }
 }

@@ -100,8 +100,16 @@ internal sealed class SyntheticMatrix(string name, int rows, int columns, Weight
     public override void ReadScales(int row, Span<float> scales, Span<float> offsets)
     {
         scales.Fill(scale);
-        offsets.Fill(Format.HasOffsets ? (float)(Half)(-scale * (1 << (Code.Bits - 1))) : 0);
+        offsets.Fill((float)Offset);
     }
+
+    public override void ReadHalfScales(int row, Span<Half> scales, Span<Half> offsets)
+    {
+        scales.Fill((Half)scale);
+        offsets.Fill(Offset);
+    }
+
+    private Half Offset => Format.HasOffsets ? (Half)(-scale * (1 << (Code.Bits - 1))) : default;
 
     public override StoredMatrix SliceRows(int first, int count) => new SyntheticMatrix(Name, count, Columns, Format, seed + first, deviation);
 

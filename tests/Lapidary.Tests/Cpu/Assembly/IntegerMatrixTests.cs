@@ -40,7 +40,7 @@ public sealed unsafe class IntegerMatrixTests
     }
 
     /// <summary>The definition in float64: activations to the nearest of 255 steps in groups of 32, then plain sums.</summary>
-    private static double[] Expected(RandomMatrix matrix, float[] x, int tokens)
+    private static double[] Expected(QuantizedMatrix matrix, float[] x, int tokens)
     {
         double[] y = new double[tokens * matrix.Rows];
         float[] weights = new float[matrix.Columns];
@@ -75,6 +75,29 @@ public sealed unsafe class IntegerMatrixTests
             double error = RelativeError(Expected(source, x, tokens), Multiply(matrix, x, tokens, 0, rows));
             Assert.True(error < 2e-6, $"{rows} x {columns}, {tokens} tokens: relative error {error}");
         }
+    }
+
+    [Theory]
+    [InlineData("uint4", 32, true)]
+    [InlineData("uint5", 32, true)]
+    [InlineData("uint2", 16, true)]
+    [InlineData("int3", 16, false)]
+    [InlineData("int6", 16, false)]
+    public void Factors_of_a_block_scale_are_multiplied_as_stored(string code, int group, bool offsets)
+    {
+        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
+        foreach ((int rows, int columns, int tokens) in (ReadOnlySpan<(int, int, int)>)[(16, 256, 1), (37, 512, 5), (22, 768, 17)])
+        {
+            FactoredMatrix source = new(rows, columns, WeightFormat.OfCodes(CodeType.All.Single(c => c.Name == code), group, offsets), seed: 5);
+            using IntegerMatrix matrix = new(source);
+            float[] x = Activations(tokens, columns), y = Multiply(matrix, x, tokens, 0, rows);
+            Assert.True(RelativeError(Expected(source, x, tokens), y) < 2e-6, $"{rows} x {columns}, {tokens} tokens");
+            Assert.True(RelativeError(Expected(source, Activations(tokens, columns, seed: 10), tokens), y) > 0.1);
+            double bits = 8.0 * matrix.ByteLength / (double)columns / ((rows + 15) / 16 * 16);
+            Assert.True(bits < CodeBits(code) + (offsets ? 2 : 1) * (8.0 / group + 16.0 / 256) + 0.01, $"{bits} bits a weight");
+        }
+
+        static int CodeBits(string code) => Math.Max(4, code[^1] - '0');
     }
 
     [Fact]

@@ -30,3 +30,51 @@ internal sealed class RandomMatrix : QuantizedMatrix
 
     public override StoredMatrix SliceRows(int first, int count) => throw new NotSupportedException();
 }
+
+/// <summary>Random codes whose scales are integer factors of a float16 for each 256 columns.</summary>
+internal sealed class FactoredMatrix : QuantizedMatrix
+{
+    private const int BlockColumns = 256;
+
+    private readonly byte[] codes;
+    private readonly sbyte[] factors, offsetFactors;
+    private readonly Half[] blockScales, blockOffsets;
+
+    public FactoredMatrix(int rows, int columns, WeightFormat format, int seed)
+        : base("factored", rows, columns, format)
+    {
+        Random random = new(seed);
+        codes = [.. Enumerable.Range(0, rows * columns).Select(_ => (byte)random.Next(1 << format.Code!.Bits))];
+        int least = format.HasOffsets ? 0 : -128, most = format.HasOffsets ? 63 : 127;
+        factors = [.. Enumerable.Range(0, rows * Groups).Select(_ => (sbyte)random.Next(least, most + 1))];
+        offsetFactors = [.. factors.Select(_ => (sbyte)random.Next(64))];
+        blockScales = [.. Enumerable.Range(0, rows * Blocks).Select(_ => (Half)(random.NextSingle() + 0.1f))];
+        blockOffsets = [.. blockScales.Select(_ => (Half)(-random.NextSingle()))];
+    }
+
+    private int Blocks => Columns / BlockColumns;
+
+    public override long ByteLength => codes.Length;
+    public override int GroupsPerBlock => BlockColumns / GroupSize;
+    public override void ReadCodes(int row, Span<byte> codes) => this.codes.AsSpan(row * Columns, Columns).CopyTo(codes);
+
+    public override void ReadScales(int row, Span<float> scales, Span<float> offsets)
+    {
+        for (int g = 0; g < Groups; g++)
+        {
+            int block = row * Blocks + g / GroupsPerBlock;
+            scales[g] = (float)blockScales[block] * factors[row * Groups + g];
+            offsets[g] = Format.HasOffsets ? (float)blockOffsets[block] * offsetFactors[row * Groups + g] : 0;
+        }
+    }
+
+    public override void ReadFactors(int row, Span<Half> blockScales, Span<Half> blockOffsets, Span<sbyte> scales, Span<sbyte> offsets)
+    {
+        this.blockScales.AsSpan(row * Blocks, Blocks).CopyTo(blockScales);
+        this.blockOffsets.AsSpan(row * Blocks, Blocks).CopyTo(blockOffsets);
+        factors.AsSpan(row * Groups, Groups).CopyTo(scales);
+        offsetFactors.AsSpan(row * Groups, Groups).CopyTo(offsets);
+    }
+
+    public override StoredMatrix SliceRows(int first, int count) => throw new NotSupportedException();
+}

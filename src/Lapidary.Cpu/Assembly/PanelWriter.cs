@@ -1,0 +1,111 @@
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using Lapidary.Quantization;
+
+namespace Lapidary.Cpu.Assembly;
+
+/// <summary>Writes the panels of one matrix, 16 rows at a time.</summary>
+internal sealed unsafe class PanelWriter(QuantizedMatrix matrix, IntegerPanels target)
+{
+    private const int RowsAtOnce = 4, Part = 16, Pairs = PanelLayout.Quads / 2;
+
+    private readonly PanelLayout layout = target.Layout;
+    private readonly int width = target.Steps * PanelLayout.StepColumns;
+    private readonly byte[] codes = new byte[PanelLayout.Rows * target.Steps * PanelLayout.StepColumns];
+    private readonly PanelScales scales = PanelScales.For(matrix, target.Layout);
+
+    /// <exception cref="BackendException">A scale that is not finite.</exception>
+    public PanelWriter Write(int panel)
+    {
+        int first = panel * PanelLayout.Rows, rows = Math.Min(PanelLayout.Rows, matrix.Rows - first);
+        if (rows < PanelLayout.Rows)
+        {
+            Array.Clear(codes);
+            scales.Clear();
+        }
+        for (int r = 0; r < rows; r++)
+        {
+            matrix.ReadCodes(first + r, codes.AsSpan(r * width, matrix.Columns));
+            scales.Read(r, first + r);
+        }
+
+        byte* to = target.Panel(panel);
+        fixed (byte* source = codes)
+            for (int step = 0; step < target.Steps; step++, to += layout.StepBytes)
+            {
+                if (layout.StepsPerBlock > 0 && step % layout.StepsPerBlock == 0)
+                {
+                    scales.WriteBlock(step / layout.StepsPerBlock, to);
+                    to += layout.BlockBytes;
+                }
+                for (int r = 0; r < PanelLayout.Rows; r += RowsAtOnce) WriteCodes(source + r * width + step * PanelLayout.StepColumns, to + sizeof(uint) * r);
+                for (int part = 0; part < layout.ScalesPerStep; part++) scales.Write(step, part, to);
+            }
+        return this;
+    }
+
+    /// <summary>Four rows' part of a step's quads. Quads q and q + 4 share bytes as low and high nibbles; bits above the fourth follow.</summary>
+    private void WriteCodes(byte* source, byte* to)
+    {
+        Rows4 low = new(source, width), high = new(source + Part, width);
+        if (layout.CodeBits == 8)
+        {
+            low.Transposed().Store(to);
+            high.Transposed().Store(to + Pairs * PanelLayout.Register);
+            return;
+        }
+        low.WithUpperNibblesOf(high).Transposed().Store(to);
+        int bits = layout.CodeBits - 4;
+        if (bits == 0) return;
+        Rows4 lowBits = low.Above(4).Transposed(), highBits = high.Above(4).Transposed();
+        to += Pairs * PanelLayout.Register;
+        if (bits == 1) (lowBits.Joined(1) | (highBits.Joined(1) << 4)).Store(to);
+        else
+        {
+            lowBits.Joined(2).Store(to);
+            highBits.Joined(2).Store(to + PanelLayout.Register);
+        }
+    }
+
+    /// <summary>16 codes of each of 4 rows, or after transposition 4 codes of each row in each of 4 quads.</summary>
+    private readonly struct Rows4(Vector128<byte> a, Vector128<byte> b, Vector128<byte> c, Vector128<byte> d)
+    {
+        private readonly Vector128<byte> a = a, b = b, c = c, d = d;
+
+        public Rows4(byte* source, int stride)
+            : this(Vector128.Load(source), Vector128.Load(source + stride), Vector128.Load(source + 2 * stride), Vector128.Load(source + 3 * stride))
+        {
+        }
+
+        /// <summary>4 × 4 transposition of 32-bit elements.</summary>
+        public Rows4 Transposed()
+        {
+            Vector128<ulong> lowAB = Low(a, b), lowCD = Low(c, d), highAB = High(a, b), highCD = High(c, d);
+            return new(
+                Sse2.UnpackLow(lowAB, lowCD).AsByte(), Sse2.UnpackHigh(lowAB, lowCD).AsByte(),
+                Sse2.UnpackLow(highAB, highCD).AsByte(), Sse2.UnpackHigh(highAB, highCD).AsByte());
+
+            static Vector128<ulong> Low(Vector128<byte> l, Vector128<byte> r) => Sse2.UnpackLow(l.AsUInt32(), r.AsUInt32()).AsUInt64();
+            static Vector128<ulong> High(Vector128<byte> l, Vector128<byte> r) => Sse2.UnpackHigh(l.AsUInt32(), r.AsUInt32()).AsUInt64();
+        }
+
+        public Rows4 WithUpperNibblesOf(Rows4 high)
+        {
+            Vector128<byte> nibble = Vector128.Create((byte)0x0f);
+            return new((a & nibble) | (high.a << 4), (b & nibble) | (high.b << 4), (c & nibble) | (high.c << 4), (d & nibble) | (high.d << 4));
+        }
+
+        public Rows4 Above(int bit) => new(a >>> bit, b >>> bit, c >>> bit, d >>> bit);
+
+        /// <summary>Four fields of so many bits in one byte.</summary>
+        public Vector128<byte> Joined(int bits) => a | (b << bits) | (c << (2 * bits)) | (d << (3 * bits));
+
+        public void Store(byte* to)
+        {
+            a.Store(to);
+            b.Store(to + PanelLayout.Register);
+            c.Store(to + 2 * PanelLayout.Register);
+            d.Store(to + 3 * PanelLayout.Register);
+        }
+    }
+}
