@@ -13,6 +13,11 @@ public abstract class ForwardingKernels(IKernels inner) : IKernels
     public virtual string Description => Inner.Description;
     public virtual IReadOnlyList<IExpertBackend> ExpertBackends => Inner.ExpertBackends;
     public virtual IBuffer Allocate(DType dtype, int rows, int columns) => Inner.Allocate(dtype, rows, columns);
+    public virtual KeyValueType DefaultKeyValueType => Inner.DefaultKeyValueType;
+
+    public virtual IKeyValues AllocateKeyValues(KeyValueType type, int blocks, int blockSize, int heads, int headDim)
+        => Inner.AllocateKeyValues(type, blocks, blockSize, heads, headDim);
+
     public virtual void Write(IBuffer destination, ReadOnlySpan<int> source) => Inner.Write(destination, source);
     public virtual void Write(IBuffer destination, ReadOnlySpan<float> source) => Inner.Write(destination, source);
     public virtual void Read(IBuffer source, Span<float> destination) => Inner.Read(source, destination);
@@ -43,12 +48,11 @@ public abstract class ForwardingKernels(IKernels inner) : IKernels
 
     public virtual void Rotate(IBuffer x, IBuffer cosSin, int headDim) => Inner.Rotate(x, cosSin, headDim);
 
-    public virtual void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IBuffer keyCache, IBuffer valueCache)
-        => Inner.StoreKeysValues(keys, values, slots, keyCache, valueCache);
+    public virtual void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IKeyValues cache)
+        => Inner.StoreKeysValues(keys, values, slots, cache);
 
-    public virtual void Attention(
-        IBuffer queries, IBuffer keyCache, IBuffer valueCache, AttentionBatch batch, int headDim, int? window, IBuffer output)
-        => Inner.Attention(queries, keyCache, valueCache, batch, headDim, window, output);
+    public virtual void Attention(IBuffer queries, IKeyValues cache, AttentionBatch batch, int? window, IBuffer output)
+        => Inner.Attention(queries, cache, batch, window, output);
 
     public virtual void Linear(ILinear weight, IBuffer x, IBuffer output) => Inner.Linear(weight, x, output);
 

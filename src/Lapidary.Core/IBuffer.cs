@@ -19,6 +19,19 @@ public interface IBuffer : IDisposable
     IBuffer SliceColumns(int first, int count);
 }
 
+/// <summary>
+/// Keys and values of one layer in device memory, rounded to <see cref="Type"/> when they are written. Slots, one for each
+/// position of each block, hold those of all heads.
+/// </summary>
+public interface IKeyValues : IDisposable
+{
+    KeyValueType Type { get; }
+
+    /// <summary>Heads of keys and values.</summary>
+    int Heads { get; }
+    int HeadDim { get; }
+}
+
 /// <summary>A weight matrix [out, in] in the device's own layout.</summary>
 public interface ILinear : IDisposable
 {

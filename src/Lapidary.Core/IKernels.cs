@@ -23,6 +23,12 @@ public interface IKernels : IDisposable
     /// <summary>An uninitialised buffer; Rows starts at 0.</summary>
     IBuffer Allocate(DType dtype, int rows, int columns);
 
+    /// <summary>What keys and values are kept as where nobody chooses: what suits the device's arithmetic.</summary>
+    KeyValueType DefaultKeyValueType { get; }
+
+    /// <summary>Room for the keys and values of blocks · blockSize positions, uninitialised.</summary>
+    IKeyValues AllocateKeyValues(KeyValueType type, int blocks, int blockSize, int heads, int headDim);
+
     /// <summary>Copies host values into the first rows; the length fixes Rows.</summary>
     void Write(IBuffer destination, ReadOnlySpan<int> source);
 
@@ -90,16 +96,16 @@ public interface IKernels : IDisposable
     /// <summary>Rotates the pairs (i, i + headDim/2), i &lt; n, of every head in place.</summary>
     void Rotate(IBuffer x, IBuffer cosSin, int headDim);
 
-    /// <summary>Writes row t of keys and values into row slots[t] of the caches.</summary>
-    void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IBuffer keyCache, IBuffer valueCache);
+    /// <summary>Rounds row t of keys and values and writes them into slot slots[t] of the cache.</summary>
+    /// <param name="keys">[t, kvHeads·headDim]</param> <param name="values">[t, kvHeads·headDim]</param>
+    void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IKeyValues cache);
 
-    /// <summary>Causal attention with scale 1 over cached keys and values, softmax in float32.</summary>
+    /// <summary>Causal attention with scale 1 over cached keys and values, the step's own included: products and softmax in
+    /// float32. A token's result does not depend on the other tokens.</summary>
     /// <param name="queries">[t, heads·headDim]</param>
-    /// <param name="keyCache">[slots, kvHeads·headDim]</param>
     /// <param name="window">Positions a query sees, itself included; null for all earlier ones.</param>
     /// <param name="output">[t, heads·headDim]</param>
-    void Attention(
-        IBuffer queries, IBuffer keyCache, IBuffer valueCache, AttentionBatch batch, int headDim, int? window, IBuffer output);
+    void Attention(IBuffer queries, IKeyValues cache, AttentionBatch batch, int? window, IBuffer output);
 
     /// <summary>output = x · weightᵀ.</summary>
     void Linear(ILinear weight, IBuffer x, IBuffer output);
@@ -150,6 +156,6 @@ public interface IHostWork
 /// <summary>Which cached positions each token of a step attends to.</summary>
 /// <param name="Positions">[t, 1] position of each token in its sequence.</param>
 /// <param name="Sequences">[t, 1] row of <paramref name="BlockTables"/> each token belongs to.</param>
-/// <param name="BlockTables">[sequences, blocks]: position p of a sequence lies in cache row table[p / size] · size + p % size.</param>
+/// <param name="BlockTables">[sequences, blocks]: position p of a sequence lies in cache slot table[p / size] · size + p % size.</param>
 /// <param name="BlockSize">Positions per block.</param>
 public sealed record AttentionBatch(IBuffer Positions, IBuffer Sequences, IBuffer BlockTables, int BlockSize);

@@ -84,6 +84,23 @@ public readonly unsafe struct V1(float value) : IFloatLane<V1>
     public static float MaxElement(V1 value) => value.Value;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreSums(V1 a, V1 b, V1 c, V1 d, float* destination)
+        => (destination[0], destination[1], destination[2], destination[3]) = (a.Value, b.Value, c.Value, d.Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 RoundBf16(V1 value)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(value.Value);
+        return float.IsNaN(value.Value) ? new(float.NaN) : new(BitConverter.UInt32BitsToSingle((bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 LoadInt8(sbyte* source) => new(*source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreInt8(V1 value, sbyte* destination) => *destination = (sbyte)value.Value;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V1 ShiftRight(V1 bits, int count) => new(BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(bits.Value) >> count));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

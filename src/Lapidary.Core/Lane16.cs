@@ -96,6 +96,46 @@ public readonly unsafe struct V16(Vector512<float> value) : IFloatLane<V16>
     public static float MaxElement(V16 value) => V8.MaxElement(new V8(Vector256.Max(value.Value.GetLower(), value.Value.GetUpper())));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreSums(V16 a, V16 b, V16 c, V16 d, float* destination)
+    {
+        if (!Avx512F.IsSupported)
+        {
+            V8.StoreSums(
+                new(a.Value.GetLower() + a.Value.GetUpper()), new(b.Value.GetLower() + b.Value.GetUpper()), new(c.Value.GetLower() + c.Value.GetUpper()),
+                new(d.Value.GetLower() + d.Value.GetUpper()), destination);
+            return;
+        }
+        // Halves of a register, then of each half, side by side with the next sum's; then one sum in each 128 bits.
+        Vector512<float> ab = Avx512F.Shuffle4x128(a.Value, b.Value, 0b01_00_01_00) + Avx512F.Shuffle4x128(a.Value, b.Value, 0b11_10_11_10);
+        Vector512<float> cd = Avx512F.Shuffle4x128(c.Value, d.Value, 0b01_00_01_00) + Avx512F.Shuffle4x128(c.Value, d.Value, 0b11_10_11_10);
+        Vector512<float> all = Avx512F.Shuffle4x128(ab, cd, 0b10_00_10_00) + Avx512F.Shuffle4x128(ab, cd, 0b11_01_11_01);
+        all += Avx512F.Permute4x32(all, 0b01_00_11_10);
+        all += Avx512F.Permute4x32(all, 0b10_11_00_01);
+        Vector128.Create(all[0], all[4], all[8], all[12]).Store(destination);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 RoundBf16(V16 value)
+    {
+        Vector512<uint> bits = value.Value.AsUInt32();
+        Vector512<float> rounded = ((bits + Vector512.Create(0x7fffu) + ((bits >>> 16) & Vector512.Create(1u))) & Vector512.Create(0xffff0000)).AsSingle();
+        return new(Vector512.ConditionalSelect(Vector512.Equals(value.Value, value.Value), rounded, Vector512.Create(float.NaN)));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 LoadInt8(sbyte* source) => new(Avx512F.IsSupported
+        ? Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load(source)))
+        : Vector512.Create(V8.LoadInt8(source).Value, V8.LoadInt8(source + 8).Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreInt8(V16 value, sbyte* destination)
+    {
+        Vector512<int> codes = Vector512.ConvertToInt32(value.Value);
+        Vector256<short> half = Vector256.Narrow(codes.GetLower(), codes.GetUpper());
+        Vector128.Narrow(half.GetLower(), half.GetUpper()).Store(destination);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V16 ShiftRight(V16 bits, int count) => new((bits.Value.AsUInt32() >> count).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

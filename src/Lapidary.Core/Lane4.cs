@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Lapidary;
 
@@ -93,6 +94,36 @@ public readonly unsafe struct V4(Vector128<float> value) : IFloatLane<V4>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float MaxElement(V4 value) => MathF.Max(MathF.Max(value.Value[0], value.Value[1]), MathF.Max(value.Value[2], value.Value[3]));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreSums(V4 a, V4 b, V4 c, V4 d, float* destination)
+    {
+        if (Sse3.IsSupported) Sse3.HorizontalAdd(Sse3.HorizontalAdd(a.Value, b.Value), Sse3.HorizontalAdd(c.Value, d.Value)).Store(destination);
+        else Vector128.Create(Sum(a), Sum(b), Sum(c), Sum(d)).Store(destination);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 RoundBf16(V4 value)
+    {
+        Vector128<uint> bits = value.Value.AsUInt32();
+        Vector128<float> rounded = ((bits + Vector128.Create(0x7fffu) + ((bits >>> 16) & Vector128.Create(1u))) & Vector128.Create(0xffff0000)).AsSingle();
+        return new(Vector128.ConditionalSelect(Vector128.Equals(value.Value, value.Value), rounded, Vector128.Create(float.NaN)));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 LoadInt8(sbyte* source)
+    {
+        Vector128<short> wide = Vector128.WidenLower(Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<int>(source)).AsSByte());
+        return new(Vector128.ConvertToSingle(Vector128.WidenLower(wide)));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreInt8(V4 value, sbyte* destination)
+    {
+        Vector128<int> codes = Vector128.ConvertToInt32(value.Value);
+        Vector128<short> half = Vector128.Narrow(codes, codes);
+        Unsafe.WriteUnaligned(destination, Vector128.Narrow(half, half).AsInt32().ToScalar());
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V4 ShiftRight(V4 bits, int count) => new((bits.Value.AsUInt32() >> count).AsSingle());

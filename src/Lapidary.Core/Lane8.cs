@@ -96,6 +96,33 @@ public readonly unsafe struct V8(Vector256<float> value) : IFloatLane<V8>
     public static float MaxElement(V8 value) => V4.MaxElement(new V4(Vector128.Max(value.Value.GetLower(), value.Value.GetUpper())));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreSums(V8 a, V8 b, V8 c, V8 d, float* destination)
+        => V4.StoreSums(
+            new(a.Value.GetLower() + a.Value.GetUpper()), new(b.Value.GetLower() + b.Value.GetUpper()), new(c.Value.GetLower() + c.Value.GetUpper()),
+            new(d.Value.GetLower() + d.Value.GetUpper()), destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 RoundBf16(V8 value)
+    {
+        Vector256<uint> bits = value.Value.AsUInt32();
+        Vector256<float> rounded = ((bits + Vector256.Create(0x7fffu) + ((bits >>> 16) & Vector256.Create(1u))) & Vector256.Create(0xffff0000)).AsSingle();
+        return new(Vector256.ConditionalSelect(Vector256.Equals(value.Value, value.Value), rounded, Vector256.Create(float.NaN)));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 LoadInt8(sbyte* source) => new(Avx2.IsSupported
+        ? Vector256.ConvertToSingle(Avx2.ConvertToVector256Int32(source))
+        : Vector256.Create(V4.LoadInt8(source).Value, V4.LoadInt8(source + 4).Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreInt8(V8 value, sbyte* destination)
+    {
+        Vector256<int> codes = Vector256.ConvertToInt32(value.Value);
+        Vector128<short> half = Vector128.Narrow(codes.GetLower(), codes.GetUpper());
+        Unsafe.WriteUnaligned(destination, Vector128.Narrow(half, half).AsInt64().ToScalar());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V8 ShiftRight(V8 bits, int count) => new((bits.Value.AsUInt32() >> count).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

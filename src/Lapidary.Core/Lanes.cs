@@ -62,6 +62,17 @@ public unsafe interface IFloatLane<T> : ILane<T> where T : struct, IFloatLane<T>
     static abstract float Sum(T value);
     static abstract float MaxElement(T value);
 
+    /// <summary>The four sums, each in the same order always; not that of <see cref="Sum"/>.</summary>
+    static abstract void StoreSums(T a, T b, T c, T d, float* destination);
+
+    /// <summary>The nearest bfloat16 of each element, ties to even.</summary>
+    static abstract T RoundBf16(T value);
+
+    static abstract T LoadInt8(sbyte* source);
+
+    /// <summary>Integral elements from -128 to 127.</summary>
+    static abstract void StoreInt8(T value, sbyte* destination);
+
     // Elements as 32 bits, e.g. packed codes.
 
     /// <summary>Zeros come in at the top.</summary>

@@ -13,7 +13,7 @@ namespace Lapidary.Cpu;
 public sealed unsafe class CpuKernels : IKernels
 {
     private readonly WorkerPool pool;
-    private readonly Workspace workspace = new(), writtenForms = new();
+    private readonly Workspace workspace = new(), writtenForms = new(), attention = new();
     private readonly CpuOptions options;
 
     /// <param name="threads">Worker threads, the caller included; null for one per processor.</param>
@@ -43,9 +43,15 @@ public sealed unsafe class CpuKernels : IKernels
         pool.Dispose();
         workspace.Dispose();
         writtenForms.Dispose();
+        attention.Dispose();
     }
 
     public IBuffer Allocate(DType dtype, int rows, int columns) => new CpuBuffer(dtype, rows, columns);
+
+    public KeyValueType DefaultKeyValueType => options.Arithmetic == Arithmetic.Exact ? KeyValueType.F32 : KeyValueType.BF16;
+
+    public IKeyValues AllocateKeyValues(KeyValueType type, int blocks, int blockSize, int heads, int headDim)
+        => new CpuKeyValues(type, blocks, blockSize, heads, headDim);
 
     public void Write(IBuffer destination, ReadOnlySpan<int> source)
     {
@@ -144,24 +150,32 @@ public sealed unsafe class CpuKernels : IKernels
         pool.Run(ref job, Elements(x));
     }
 
-    public void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IBuffer keyCache, IBuffer valueCache)
+    public void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IKeyValues cache)
     {
-        CpuBuffer k = (CpuBuffer)keys, v = (CpuBuffer)values, rows = (CpuBuffer)slots;
-        for (int t = 0; t < k.Rows; t++)
-        {
-            int slot = rows.IntRow(t)[0];
-            CopyRow(k.Row(t), ((CpuBuffer)keyCache).Row(slot), k.Columns);
-            CopyRow(v.Row(t), ((CpuBuffer)valueCache).Row(slot), v.Columns);
-        }
+        StoreJob job = new((CpuBuffer)keys, (CpuBuffer)values, (CpuBuffer)slots, (CpuKeyValues)cache);
+        pool.Run(ref job, Elements(keys));
     }
 
-    public void Attention(
-        IBuffer queries, IBuffer keyCache, IBuffer valueCache, AttentionBatch batch, int headDim, int? window, IBuffer output)
+    public void Attention(IBuffer queries, IKeyValues cache, AttentionBatch batch, int? window, IBuffer output)
     {
-        AttentionJob job = new(
-            (CpuBuffer)queries, (CpuBuffer)keyCache, (CpuBuffer)valueCache, (CpuBuffer)batch.Positions,
-            (CpuBuffer)batch.Sequences, (CpuBuffer)batch.BlockTables, batch.BlockSize, headDim, window, (CpuBuffer)output);
-        pool.Run(ref job, (long)queries.Rows * queries.Columns * 256);
+        AttentionPlan plan = new((CpuBuffer)queries, (CpuKeyValues)cache, batch, window, (CpuBuffer)output);
+        (int blocks, long positions, int chunks) = plan.Measure();
+        int dim = plan.Cache.PaddedDim;
+        long operations = positions * plan.HeadBlocks * plan.BlockQueries * dim * 2;
+        // Blocks share out badly when they are few, and a long context makes them long.
+        if (Threads == 1 || blocks * plan.HeadBlocks >= 4 * Threads || chunks == blocks)
+        {
+            attention.Reserve((long)Threads * AttentionJob.ScratchFloats(dim));
+            AttentionJob whole = new(plan, positions, attention.Floats);
+            pool.Run(ref whole, operations);
+            return;
+        }
+        long scratch = (long)Threads * AttentionChunksJob.ScratchFloats(dim);
+        attention.Reserve(scratch + (long)chunks * plan.HeadBlocks * plan.BlockQueries * PartialRow.Length(dim));
+        AttentionChunksJob parts = new(plan, positions, attention.Floats, attention.Floats + scratch);
+        pool.Run(ref parts, operations);
+        MergeChunksJob merge = new(plan, chunks, attention.Floats + scratch);
+        pool.Run(ref merge, (long)chunks * plan.HeadBlocks * plan.BlockQueries * dim);
     }
 
     public void Linear(ILinear weight, IBuffer x, IBuffer output)

@@ -42,6 +42,21 @@ internal static unsafe class ElementWise
         return sum;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Max<TLane>(float* x, int n) where TLane : struct, IFloatLane<TLane>
+    {
+        float max = float.NegativeInfinity;
+        int i = 0;
+        if (n >= TLane.Count)
+        {
+            TLane maxima = TLane.Load(x);
+            for (i = TLane.Count; i <= n - TLane.Count; i += TLane.Count) maxima = TLane.Max(maxima, TLane.Load(x + i));
+            max = TLane.MaxElement(maxima);
+        }
+        for (; i < n; i++) max = MathF.Max(max, x[i]);
+        return max;
+    }
+
     /// <summary>x *= factor.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Scale<TLane>(float* x, float factor, int n) where TLane : struct, IFloatLane<TLane>

@@ -1,42 +1,45 @@
 namespace Lapidary.Cpu.Attention;
 
-/// <summary>
-/// All heads of all tokens of a step. A block is as many heads of one key-value group, and then as many consecutive tokens of
-/// one sequence, as make 4 queries; the blocks are shared out among the workers.
-/// </summary>
-internal readonly unsafe struct AttentionJob(
-    CpuBuffer queries, CpuBuffer keys, CpuBuffer values, CpuBuffer positions, CpuBuffer sequences, CpuBuffer blockTables,
-    int blockSize, int headDim, int? window, CpuBuffer output) : IParallelJob
+/// <summary>Whole blocks, shared out so that each worker sees as many positions.</summary>
+/// <param name="positions">Those of one head block.</param>
+/// <param name="scratch"><see cref="ScratchFloats"/> for each worker.</param>
+internal readonly unsafe struct AttentionJob(AttentionPlan plan, long positions, float* scratch) : IParallelJob
 {
+    /// <summary>Queries, the part of a chunk, and the results so far.</summary>
+    public static int ScratchFloats(int dim) => QueryBlock.MaxQueries * (dim + 2 * PartialRow.Length(dim));
+
     public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
     {
-        int heads = queries.Columns / headDim, group = heads / (keys.Columns / headDim);
-        int blockHeads = BlockHeads(group), blockTokens = CausalAttention.BlockQueries / blockHeads;
-        int headBlocks = heads / blockHeads, tokenBlocks = (queries.Rows + blockTokens - 1) / blockTokens;
-        (int from, int to) = Share.Of(tokenBlocks * headBlocks, worker, workers);
-        Query* block = stackalloc Query[CausalAttention.BlockQueries];
-        for (int item = from; item < to; item++)
+        int dim = plan.Cache.PaddedDim, row = PartialRow.Length(dim);
+        float* queries = scratch + (nint)worker * ScratchFloats(dim), part = queries + QueryBlock.MaxQueries * dim, totals = part + QueryBlock.MaxQueries * row;
+        QueryBlock block = new(queries, dim);
+        long all = positions * plan.HeadBlocks, from = all * worker / workers, to = all * (worker + 1) / workers, at = 0;
+        for (int headBlock = 0; headBlock < plan.HeadBlocks; headBlock++)
         {
-            int head = item % headBlocks * blockHeads, token = item / headBlocks * blockTokens, end = Math.Min(token + blockTokens, queries.Rows);
-            while (token < end)
+            for (int token = 0, end; token < plan.Tokens; token = end)
             {
-                int sequence = sequences.IntRow(token)[0], count = 0;
-                for (; token < end && sequences.IntRow(token)[0] == sequence; token++)
-                    for (int h = head; h < head + blockHeads; h++) block[count++] = Of(token, h);
-                int column = head / group * headDim;
-                CausalAttention.Block<TLane>(
-                    new ReadOnlySpan<Query>(block, count), keys.Row(0) + column, values.Row(0) + column, keys.Stride,
-                    blockTables.IntRow(sequence), blockSize, headDim);
+                end = plan.BlockEnd(token);
+                (int first, int last) = plan.Range(token, end);
+                if (at >= from && at < to) Whole<TLane>(ref block, headBlock, token, end, part, totals);
+                at += last - first;
             }
         }
     }
 
-    /// <summary>The most heads of a group, up to a block, that divide it: blocks never cross groups.</summary>
-    private static int BlockHeads(int group) => group % 4 == 0 ? 4 : group % 2 == 0 ? 2 : 1;
-
-    private Query Of(int token, int head)
+    private void Whole<TLane>(ref QueryBlock block, int headBlock, int token, int end, float* part, float* totals) where TLane : struct, IFloatLane<TLane>
     {
-        int last = positions.IntRow(token)[0], first = window is { } width ? Math.Max(0, last - width + 1) : 0;
-        return new Query(queries.Row(token) + head * headDim, output.Row(token) + head * headDim, first, last);
+        int row = PartialRow.Length(block.Dim);
+        plan.Fill(ref block, headBlock, token, end);
+        for (int chunk = block.First / QueryBlock.ChunkKeys; chunk * QueryBlock.ChunkKeys < block.End; chunk++)
+        {
+            plan.Part<TLane>(in block, headBlock, token, chunk * QueryBlock.ChunkKeys, (chunk + 1) * QueryBlock.ChunkKeys, part);
+            for (int q = 0; q < block.Count; q++)
+            {
+                if (block.BeginsIn(q, chunk)) PartialRow.Copy(part + q * row, totals + q * row, block.Dim);
+                else if (block.ContinuesIn(q, chunk)) PartialRow.Merge<TLane>(part + q * row, totals + q * row, block.Dim);
+            }
+        }
+        for (int q = 0; q < block.Count; q++)
+            PartialRow.Finish<TLane>(totals + q * row, plan.Output(headBlock, token, q), plan.Cache.HeadDim);
     }
 }

@@ -2,8 +2,8 @@ using Lapidary.Models;
 
 namespace Lapidary.KvCache;
 
-/// <summary>Keys and values of one layer: rows of positions, [slots, kvHeads·headDim] each.</summary>
-public sealed record LayerCache(IBuffer Keys, IBuffer Values, int Group);
+/// <summary>Keys and values of one layer, in slots of positions.</summary>
+public sealed record LayerCache(IKeyValues KeysValues, int Group);
 
 /// <summary>
 /// Paged keys and values of all layers. Sliding layers keep only their window; kv-shared layers have none of their own.
@@ -18,8 +18,9 @@ public sealed class KeyValueCache : IDisposable
     /// <param name="contextLength">Most positions of one sequence.</param>
     /// <param name="maxStepTokens">Most tokens one step brings.</param>
     /// <param name="sequences">Sequences of full length that fit at once.</param>
-    public KeyValueCache(IKernels kernels, Gemma4Config config, int contextLength, int maxStepTokens, int sequences = 1)
-        : this(kernels, config, contextLength, CacheSize.ForSequences(config, contextLength, maxStepTokens, sequences))
+    /// <param name="type">What keys and values are rounded to; null for what suits the device.</param>
+    public KeyValueCache(IKernels kernels, Gemma4Config config, int contextLength, int maxStepTokens, int sequences = 1, KeyValueType? type = null)
+        : this(kernels, config, contextLength, CacheSize.ForSequences(config, type ?? kernels.DefaultKeyValueType, contextLength, maxStepTokens, sequences))
     {
     }
 
@@ -27,19 +28,26 @@ public sealed class KeyValueCache : IDisposable
     public KeyValueCache(IKernels kernels, Gemma4Config config, int contextLength, CacheSize size)
     {
         ContextLength = contextLength;
+        Type = size.Type;
+        ByteLength = size.Bytes(config);
         Groups = [new(config.SlidingWindow, BlockSize, new BlockPool(size.SlidingBlocks)), new(null, BlockSize, new BlockPool(size.FullBlocks))];
         layers = new LayerCache?[config.Layers.Count];
         foreach (Gemma4Layer layer in config.Layers)
         {
             if (layer.SharesKeyValues) continue;
             int group = layer.IsFull ? FullGroup : SlidingGroup;
-            int slots = checked(Groups[group].Pool.Blocks * BlockSize), width = layer.KeyValueHeads * layer.HeadDim;
             layers[layer.Index] = new LayerCache(
-                kernels.Allocate(DType.F32, slots, width), kernels.Allocate(DType.F32, slots, width), group);
+                kernels.AllocateKeyValues(size.Type, Groups[group].Pool.Blocks, BlockSize, layer.KeyValueHeads, layer.HeadDim), group);
         }
     }
 
     public int ContextLength { get; }
+
+    /// <summary>What keys and values are rounded to.</summary>
+    public KeyValueType Type { get; }
+
+    /// <summary>Memory of all blocks.</summary>
+    public long ByteLength { get; }
     public IReadOnlyList<CacheGroup> Groups { get; }
 
     /// <summary>Share of the blocks that sequences hold, of the group that is fuller: 0 to 1.</summary>
@@ -64,10 +72,6 @@ public sealed class KeyValueCache : IDisposable
 
     public void Dispose()
     {
-        foreach (LayerCache? layer in layers)
-        {
-            layer?.Keys.Dispose();
-            layer?.Values.Dispose();
-        }
+        foreach (LayerCache? layer in layers) layer?.KeysValues.Dispose();
     }
 }

@@ -175,12 +175,11 @@ public sealed class Gemma4 : IModel, IDisposable
             kernels.RmsNormHeads(s.Keys, layer.KNorm, geometry.HeadDim, Config.RmsNormEps);
             if (rotates) kernels.Rotate(s.Keys, cosSin!, geometry.HeadDim);
             kernels.RmsNormHeads(s.Values, weight: null, geometry.HeadDim, Config.RmsNormEps);
-            kernels.StoreKeysValues(s.Keys, s.Values, batch.Slots[layerCache.Group], layerCache.Keys, layerCache.Values);
+            kernels.StoreKeysValues(s.Keys, s.Values, batch.Slots[layerCache.Group], layerCache.KeysValues);
         }
 
         kernels.Attention(
-            s.Queries, layerCache.Keys, layerCache.Values, batch.Attention[layerCache.Group], geometry.HeadDim,
-            geometry.IsFull ? null : Config.SlidingWindow, s.Heads);
+            s.Queries, layerCache.KeysValues, batch.Attention[layerCache.Group], geometry.IsFull ? null : Config.SlidingWindow, s.Heads);
         Linear(layer.OProj, s.Heads, batch, output);
     }
 

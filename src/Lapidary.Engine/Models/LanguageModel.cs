@@ -27,6 +27,9 @@ public sealed record LanguageModelOptions
     /// <summary>Bytes for keys and values; null for as much as all texts of full length can use.</summary>
     public long? KvCacheMemory { get; init; }
 
+    /// <summary>What cached keys and values are rounded to; null for what suits the device's arithmetic.</summary>
+    public KeyValueType? KeyValueType { get; init; }
+
     /// <inheritdoc cref="Gemma4Options.ExpertBackend"/>
     public string? ExpertBackend { get; init; }
 
@@ -102,9 +105,10 @@ public sealed class LanguageModel : IDisposable
             if (context < 1 || context > limit)
                 throw new RequestException($"context length {context} is outside 1 to {limit}, the model's max_position_embeddings");
             int stepTokens = (int)Math.Min(options.MaxStepTokens, (long)context * options.MaxSequences);
+            KeyValueType type = options.KeyValueType ?? kernels.DefaultKeyValueType;
             CacheSize cacheSize = options.KvCacheMemory is { } bytes
-                ? CacheSize.ForMemory(config, context, stepTokens, bytes)
-                : CacheSize.ForMachine(config, context, stepTokens, options.MaxSequences);
+                ? CacheSize.ForMemory(config, type, context, stepTokens, bytes)
+                : CacheSize.ForMachine(config, type, context, stepTokens, options.MaxSequences);
 
             Gemma4 network = Gemma4.Load(files.Weights, config, kernels, new Gemma4Options
             {

@@ -52,12 +52,18 @@ public sealed class ProfilingKernels(IKernels inner) : ForwardingKernels(inner)
         Add("rotate", start, 0);
     }
 
-    public override void Attention(
-        IBuffer queries, IBuffer keyCache, IBuffer valueCache, AttentionBatch batch, int headDim, int? window, IBuffer output)
+    public override void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IKeyValues cache)
     {
         long start = Stopwatch.GetTimestamp();
-        base.Attention(queries, keyCache, valueCache, batch, headDim, window, output);
-        Add($"attention, heads of {headDim}", start, 0);
+        base.StoreKeysValues(keys, values, slots, cache);
+        Add("store keys and values", start, 0);
+    }
+
+    public override void Attention(IBuffer queries, IKeyValues cache, AttentionBatch batch, int? window, IBuffer output)
+    {
+        long start = Stopwatch.GetTimestamp();
+        base.Attention(queries, cache, batch, window, output);
+        Add($"attention, heads of {cache.HeadDim}", start, 0);
     }
 
     public override void Linear(ILinear weight, IBuffer x, IBuffer output)

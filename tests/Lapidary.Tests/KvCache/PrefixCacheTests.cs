@@ -19,7 +19,7 @@ public sealed class PrefixCacheTests
         => Gen.Select(Gen.Int[0, 5], Gen.Int[0, 3], Gen.Int[1, Step]).Array[1, 120].Sample(operations =>
         {
             using CpuKernels kernels = new(threads: 1);
-            using KeyValueCache cache = new(kernels, Config, Context, CacheSize.ForSequences(Config, Context, Step, 3));
+            using KeyValueCache cache = new(kernels, Config, Context, CacheSize.ForSequences(Config, KeyValueType.F32, Context, Step, 3));
             Mirror mirror = new(cache);
             List<(CacheSequence Sequence, int[] Tokens)> live = [];
             foreach ((int index, int family, int count) in operations)

@@ -17,6 +17,11 @@ internal sealed class Float64Device : IKernels
 
     public IBuffer Allocate(DType dtype, int rows, int columns) => new Handle(dtype, rows, columns, new double[rows * columns], 0, columns);
 
+    public KeyValueType DefaultKeyValueType => KeyValueType.F32;
+
+    public IKeyValues AllocateKeyValues(KeyValueType type, int blocks, int blockSize, int heads, int headDim)
+        => new KeysValues(type, heads, headDim, new double[blocks * blockSize, heads * headDim], new double[blocks * blockSize, heads * headDim]);
+
     public void Write(IBuffer destination, ReadOnlySpan<int> source)
     {
         Handle d = (Handle)destination;
@@ -107,21 +112,23 @@ internal sealed class Float64Device : IKernels
                 }
     }
 
-    public void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IBuffer keyCache, IBuffer valueCache)
+    public void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IKeyValues cache)
     {
+        KeysValues kept = (KeysValues)cache;
+        if (kept.Type != KeyValueType.F32) throw new NotSupportedException(kept.Type.Name());
         for (int t = 0; t < keys.Rows; t++)
             for (int c = 0; c < keys.Columns; c++)
             {
-                ((Handle)keyCache)[(int)((Handle)slots)[t, 0], c] = ((Handle)keys)[t, c];
-                ((Handle)valueCache)[(int)((Handle)slots)[t, 0], c] = ((Handle)values)[t, c];
+                int slot = (int)((Handle)slots)[t, 0];
+                (kept.Keys[slot, c], kept.Values[slot, c]) = (((Handle)keys)[t, c], ((Handle)values)[t, c]);
             }
     }
 
-    public void Attention(
-        IBuffer queries, IBuffer keyCache, IBuffer valueCache, AttentionBatch batch, int headDim, int? window, IBuffer output)
+    public void Attention(IBuffer queries, IKeyValues cache, AttentionBatch batch, int? window, IBuffer output)
     {
-        Handle q = (Handle)queries, k = (Handle)keyCache, v = (Handle)valueCache, result = (Handle)output;
-        int group = q.Columns / k.Columns;
+        Handle q = (Handle)queries, result = (Handle)output;
+        double[,] k = ((KeysValues)cache).Keys, v = ((KeysValues)cache).Values;
+        int headDim = cache.HeadDim, group = q.Columns / headDim / cache.Heads;
         for (int t = 0; t < q.Rows; t++)
         {
             int last = (int)((Handle)batch.Positions)[t, 0], sequence = (int)((Handle)batch.Sequences)[t, 0];
@@ -285,6 +292,13 @@ internal sealed class Float64Device : IKernels
 
         public IBuffer SliceColumns(int first, int count) => new Handle(dtype, capacity, count, values, offset + first, stride, this);
 
+        public void Dispose()
+        {
+        }
+    }
+
+    private sealed record KeysValues(KeyValueType Type, int Heads, int HeadDim, double[,] Keys, double[,] Values) : IKeyValues
+    {
         public void Dispose()
         {
         }

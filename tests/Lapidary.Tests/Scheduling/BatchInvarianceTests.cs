@@ -77,7 +77,7 @@ public sealed class BatchInvarianceTests
     private static (Outcome[] Outcomes, EngineStatistics Statistics) Run(IKernels kernels, EngineOptions options, double cachedTexts, Request[] requests)
     {
         Gemma4Config config = Gemma4ConfigReader.Load(Goldens.TinyModel);
-        long bytes = (long)(cachedTexts * CacheSize.ForSequences(config, Context, options.MaxNumBatchedTokens, 1).Bytes(config));
+        long bytes = (long)(cachedTexts * CacheSize.ForSequences(config, KeyValueType.F32, Context, options.MaxNumBatchedTokens, 1).Bytes(config));
         using LanguageModel model = LanguageModel.Open(
             Goldens.TinyModel, kernels, (options with { KvCacheMemory = bytes }).Sized(new LanguageModelOptions { ContextLength = Context }));
         EngineCounters counters = new();

@@ -49,7 +49,7 @@ public sealed class FaultTests
     [Fact]
     public void A_text_that_outgrows_the_whole_cache_ends_and_the_next_is_served()
     {
-        using TestEngine engine = new(new TestSizes(), cacheSize: new CacheSize(SlidingBlocks: 8, FullBlocks: 4));
+        using TestEngine engine = new(new TestSizes(), cacheSize: new CacheSize(SlidingBlocks: 8, FullBlocks: 4, KeyValueType.F32));
         List<TokenEvent> big = engine.Add(TestEngine.Request(Sound, 100)).Events, next = engine.Add(TestEngine.Request([5, 5], 20)).Events;
         engine.RunToEnd();
         Assert.Equal(64 - Sound.Length + 1, big.Count(e => e.TokenId != TokenEvent.NoToken));

@@ -36,7 +36,7 @@ internal sealed class TestEngine : IDisposable
     {
         Sizes = sizes;
         Gemma4Config config = Config with { SlidingWindow = sizes.Window, VocabSize = FakeModel.Vocab };
-        Cache = new KeyValueCache(kernels, config, sizes.Context, cacheSize ?? CacheSize.ForSequences(config, sizes.Context, sizes.StepTokens, sizes.CachedTexts));
+        Cache = new KeyValueCache(kernels, config, sizes.Context, cacheSize ?? CacheSize.ForSequences(config, KeyValueType.F32, sizes.Context, sizes.StepTokens, sizes.CachedTexts));
         batch = new ForwardBatch(kernels, Cache, sizes.StepTokens, sizes.Sequences);
         Model = new FakeModel(kernels, Cache, sizes.StepTokens, sizes.LogitRows) { PoisonToken = poisonToken };
         sequences = new SequenceFactory(Cache, FakeModel.Vocab, Model.Adapters, tokenizer, [], time ?? TimeProvider.System);
