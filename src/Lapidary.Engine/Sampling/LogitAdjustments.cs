@@ -13,6 +13,7 @@ internal sealed class LogitAdjustments
     private readonly IReadOnlyList<int[]> badWords;
     private readonly (int Id, float Value)[] bias;
     private readonly TokenHistory history;
+    private readonly ReasoningLimit? reasoning;
 
     /// <param name="endIds">Tokens that min_tokens forbids at first.</param>
     /// <param name="badWords">Token sequences that may not be completed.</param>
@@ -26,11 +27,18 @@ internal sealed class LogitAdjustments
         allowedLogits = new float[allowed.Length];
         bias = [.. parameters.LogitBias.Select(b => (b.Key, (float)Math.Clamp(b.Value, -100, 100)))];
         history = new TokenHistory(parameters, vocabSize, prompt);
+        if (parameters.Reasoning is { } budget) reasoning = new ReasoningLimit(budget);
     }
+
+    /// <summary>The only token that may come next, whatever else the request says; null for a free choice.</summary>
+    public int? Forced => reasoning?.Forced;
+
+    /// <summary>Whether a logit may ever differ from the model's.</summary>
+    public bool MayChange => reasoning is not null || Changes(made: 0);
 
     /// <summary>Whether any logit may differ from the model's after that many tokens of output.</summary>
     public bool Changes(int made)
-        => allowed.Length > 0 || bias.Length > 0 || badWords.Count > 0 || history.IsActive || (made < minTokens && endIds.Length > 0);
+        => allowed.Length > 0 || bias.Length > 0 || badWords.Count > 0 || history.IsActive || (made < minTokens && endIds.Length > 0) || reasoning?.Forbidden is not null;
 
     /// <param name="logits">[vocab], changed in place</param>
     /// <param name="output">Tokens made so far.</param>
@@ -41,12 +49,17 @@ internal sealed class LogitAdjustments
             if (output.EndsWith(word.AsSpan(0, word.Length - 1))) logits[word[^1]] = float.NegativeInfinity;
         if (output.Length < minTokens)
             foreach (int id in endIds) logits[id] = float.NegativeInfinity;
+        if (reasoning?.Forbidden is { } open) logits[open] = float.NegativeInfinity;
         foreach ((int id, float value) in bias) logits[id] += value;
         if (history.IsActive) history.Penalize(logits);
     }
 
     /// <summary>A token has been added to the output.</summary>
-    public void Add(int token) => history.Add(token);
+    public void Add(int token)
+    {
+        history.Add(token);
+        reasoning?.Add(token);
+    }
 
     private void Allow(Span<float> logits)
     {

@@ -36,7 +36,7 @@ public sealed class Sampler
         maxima = new float[Logits.Blocks(vocabSize)];
         weights = parameters.IsGreedy || parameters.TopK > 0 ? [] : new double[maxima.Length];
         if (parameters.Logprobs is { } top) logprobs = new LogprobReader(vocabSize, top);
-        unchanged = logprobs is not null && adjustments.Changes(made: 0) ? new float[vocabSize] : [];
+        unchanged = logprobs is not null && adjustments.MayChange ? new float[vocabSize] : [];
     }
 
     /// <summary>Chooses the next token and remembers it.</summary>
@@ -47,7 +47,7 @@ public sealed class Sampler
     public (int Token, TokenLogprobs? Logprobs) Sample(Span<float> logits, ReadOnlySpan<int> output)
     {
         ReadOnlySpan<float> model = logits;
-        if (adjustments.Changes(output.Length))
+        if (adjustments.Forced is null && adjustments.Changes(output.Length))
         {
             if (logprobs is not null)
             {
@@ -62,7 +62,7 @@ public sealed class Sampler
             throw new LogitsException($"the model produced logits that are not numbers at output token {output.Length}; its weights are damaged, or a layer overflowed");
         if (float.IsNegativeInfinity(max)) throw new GenerationException($"no token is left to choose from at output token {output.Length}");
 
-        int token = parameters.IsGreedy ? First(logits, max) : Draw(logits, max, Uniform(output.Length));
+        int token = adjustments.Forced is { } forced ? forced : parameters.IsGreedy ? First(logits, max) : Draw(logits, max, Uniform(output.Length));
         adjustments.Add(token);
         return (token, logprobs?.Read(model, token));
     }

@@ -65,6 +65,9 @@ public sealed record SamplingParameters
     /// <summary>Only these tokens may be chosen; null for all.</summary>
     public IReadOnlyList<int>? AllowedTokenIds { get; init; }
 
+    /// <summary>Bounds the reasoning before the answer; null for no bound.</summary>
+    public ReasoningBudget? Reasoning { get; init; }
+
     /// <summary>How many continuations; 1 when greedy, since all would be the same.</summary>
     public int N { get; init; } = 1;
 
@@ -101,6 +104,8 @@ public sealed record SamplingParameters
         RequireIds(nameof(StopTokenIds), StopTokenIds, vocabSize);
         RequireIds(nameof(LogitBias), LogitBias.Keys, vocabSize);
         RequireIds(nameof(AllowedTokenIds), AllowedTokenIds ?? [], vocabSize);
+        if (Reasoning is { } reasoning) RequireIds(nameof(Reasoning), [reasoning.OpenId, reasoning.CloseId, .. reasoning.EndIds], vocabSize);
+        Require(nameof(Reasoning), Reasoning?.Tokens ?? 0, Reasoning is not { Tokens: < 0 }, "0 or more");
         if (AllowedTokenIds is { Count: 0 }) throw Error(nameof(AllowedTokenIds), "is empty, so that no token could be chosen");
         foreach ((int id, double bias) in LogitBias)
             if (!double.IsFinite(bias)) throw Error(nameof(LogitBias), $"of token {id} is {Text(bias)}, expected a number");

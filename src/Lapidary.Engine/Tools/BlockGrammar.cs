@@ -34,10 +34,16 @@ internal sealed class BlockGrammar : OutputGrammar
         this.options = options;
         this.block = block;
         Markers = [ThinkOpen, ThinkClose, .. block.Open is { } open ? [open] : (string[])[], .. block.Close is { } close ? [close] : (string[])[]];
-        if (options.Prompt.TrimEnd().EndsWith(ThinkOpen, StringComparison.Ordinal)) BeginReasoning();
+        if (EndsInsideThought(options.Prompt)) BeginReasoning();
     }
 
+    /// <summary>Reasoning of every format with such blocks.</summary>
+    /// <param name="call">The marker before a list of calls; null when there is none.</param>
+    public static ReasoningMarkers Reasoning(string? call) => new(ThinkOpen, ThinkClose, call, EndsInsideThought);
+
     public override IReadOnlyList<string> Markers { get; }
+
+    public override bool IsReasoning => state == State.Reasoning;
 
     private bool HasTools => options.Tools.Count > 0;
 
@@ -197,6 +203,8 @@ internal sealed class BlockGrammar : OutputGrammar
         if (isRepeated) return;
         foreach (char c in text) Take(c);
     }
+
+    private static bool EndsInsideThought(string prompt) => prompt.TrimEnd().EndsWith(ThinkOpen, StringComparison.Ordinal);
 
     private void Stray(string marker) => Output.Content(Shown(marker));
 

@@ -10,8 +10,8 @@ namespace Lapidary.Tools;
 /// </summary>
 internal sealed class Gemma4Grammar : OutputGrammar
 {
-    public const string ChannelOpen = "<|channel>", ToolOpen = "<|tool_call>";
-    private const string ChannelClose = "<channel|>", ToolClose = "<tool_call|>", StringQuote = "<|\"|>", Label = "thought\n", CallWord = "call:";
+    public const string ChannelOpen = "<|channel>", ChannelClose = "<channel|>", ToolOpen = "<|tool_call>";
+    private const string ToolClose = "<tool_call|>", StringQuote = "<|\"|>", Label = "thought\n", CallWord = "call:";
     private const int LongestHeader = 256;
 
     /// <summary>The model's turn is over, or it waits for the tool.</summary>
@@ -44,6 +44,8 @@ internal sealed class Gemma4Grammar : OutputGrammar
     }
 
     public override IReadOnlyList<string> Markers => AllMarkers;
+
+    public override bool IsReasoning => state is State.ChannelLabel or State.Reasoning || (state == State.BareCall && outside == State.Reasoning);
 
     private bool HasTools => options.Tools.Count > 0;
 
@@ -276,7 +278,7 @@ internal sealed class Gemma4Grammar : OutputGrammar
     private static bool IsNameCharacter(char c) => char.IsLetterOrDigit(c) || c is '_' or '.' or '-';
 
     /// <summary>Whether the model goes on inside its reasoning: a channel was opened after the last thing that ends one.</summary>
-    private static bool EndsInsideChannel(string prompt)
+    public static bool EndsInsideChannel(string prompt)
     {
         int open = prompt.LastIndexOf(ChannelOpen, StringComparison.Ordinal);
         return open >= 0 && NewTurns.Append(ChannelClose).Append(ToolOpen).All(end => prompt.LastIndexOf(end, StringComparison.Ordinal) < open);

@@ -12,6 +12,8 @@ internal sealed class HermesFormat : OutputFormat
 
     internal override bool Fits(OutputSigns signs) => signs.TemplateHas(Open) && !signs.TemplateHas("<function="); // Qwen3-Coder puts XML between the tags
 
+    internal override ReasoningMarkers Reasoning => BlockGrammar.Reasoning(Open);
+
     internal override OutputGrammar CreateGrammar(OutputParserOptions options, OutputWriter output)
         => new BlockGrammar(options, output, new CallBlock(Open, Close, "{", SpecialText.Keep, (trust, lead) => new JsonCallReader(options.Tools, trust, output, lead)));
 }

@@ -12,6 +12,8 @@ internal sealed class Lfm2Format : OutputFormat
 
     internal override bool Fits(OutputSigns signs) => signs.HasToken(Open);
 
+    internal override ReasoningMarkers Reasoning => BlockGrammar.Reasoning(Open);
+
     internal override OutputGrammar CreateGrammar(OutputParserOptions options, OutputWriter output)
         => new BlockGrammar(options, output, new CallBlock(Open, Close, "[", SpecialText.Skip, (trust, lead) => new PythonCallReader(options.Tools, trust, output, lead)));
 }

@@ -12,6 +12,8 @@ internal sealed class LlamaJsonFormat : OutputFormat
 
     internal override bool Fits(OutputSigns signs) => signs.HasToken(Open);
 
+    internal override ReasoningMarkers Reasoning => BlockGrammar.Reasoning(Open);
+
     internal override OutputGrammar CreateGrammar(OutputParserOptions options, OutputWriter output)
         => new BlockGrammar(options, output, new CallBlock(Open, null, "{[", SpecialText.Skip, (trust, lead) => new JsonCallReader(options.Tools, trust, output, lead)));
 }

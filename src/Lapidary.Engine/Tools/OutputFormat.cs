@@ -1,3 +1,4 @@
+using Lapidary.Sampling;
 using Lapidary.Tokenizers;
 
 namespace Lapidary.Tools;
@@ -13,6 +14,21 @@ public abstract class OutputFormat
 
     /// <summary>Whether a model with this tokenizer and template writes this format.</summary>
     internal abstract bool Fits(OutputSigns signs);
+
+    /// <summary>How reasoning is marked; null for a format without it.</summary>
+    internal abstract ReasoningMarkers? Reasoning { get; }
+
+    /// <summary>Bounds the reasoning of an output in this format.</summary>
+    /// <param name="tokens">Most tokens of it.</param>
+    /// <param name="options">The same as for the parser.</param>
+    /// <returns>Null when the format has no reasoning or its markers are no tokens of the vocabulary.</returns>
+    public ReasoningBudget? Budget(Tokenizer tokenizer, int tokens, OutputParserOptions options)
+    {
+        if (Reasoning is not { } markers || tokenizer.TokenToId(markers.Open) is not { } open || tokenizer.TokenToId(markers.Close) is not { } close) return null;
+        // The grammar takes a call out of the reasoning only where there are tools to call.
+        int? call = options.Tools.Count > 0 && markers.Call is { } marker ? tokenizer.TokenToId(marker) : null;
+        return new ReasoningBudget(tokens, open, close, call is { } id ? [id] : [], markers.IsOpenAfter(options.Prompt));
+    }
 
     internal abstract OutputGrammar CreateGrammar(OutputParserOptions options, OutputWriter output);
 

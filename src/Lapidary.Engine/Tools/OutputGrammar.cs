@@ -21,6 +21,9 @@ internal abstract class OutputGrammar(OutputWriter output)
     /// <summary>Control tokens that steer the machine. None begins another.</summary>
     public abstract IReadOnlyList<string> Markers { get; }
 
+    /// <summary>Whether what comes next is reasoning.</summary>
+    public abstract bool IsReasoning { get; }
+
     /// <summary>A character outside markers.</summary>
     public abstract void Take(char c);
 

@@ -29,6 +29,9 @@ public sealed class OutputParser
         textMarkers = [.. grammar.Markers.Except(markers.Values)];
     }
 
+    /// <summary>Whether the model is inside its reasoning.</summary>
+    public bool IsReasoning => grammar.IsReasoning;
+
     /// <summary>Takes a token and the text it completes; adds what that tells to <paramref name="events"/>.</summary>
     /// <param name="text">The token's text, special tokens written out; text held back for stop texts may come with a later token.</param>
     public void Push(int id, ReadOnlySpan<char> text, List<OutputEvent> events)

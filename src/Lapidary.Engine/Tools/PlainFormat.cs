@@ -8,11 +8,15 @@ internal sealed class PlainFormat : OutputFormat
 
     internal override bool Fits(OutputSigns signs) => true;
 
+    internal override ReasoningMarkers? Reasoning => null;
+
     internal override OutputGrammar CreateGrammar(OutputParserOptions options, OutputWriter output) => new Grammar(output);
 
     private sealed class Grammar(OutputWriter output) : OutputGrammar(output)
     {
         public override IReadOnlyList<string> Markers => [];
+
+        public override bool IsReasoning => false;
 
         public override void Take(char c) => Output.Content(c);
 

@@ -37,7 +37,7 @@ internal sealed class MessageEndpoint(ApiServices api)
         ServedModel model = api.Slot.Model;
         using JsonDocument json = await JsonBody.ReadAsync(context);
         Fields body = new(json.RootElement);
-        (_, ChatRequest prompt, _) = MessageRequest.ReadPrompt(body, model, int.MaxValue);
+        (_, ChatRequest prompt, _, _) = MessageRequest.ReadPrompt(body, model, int.MaxValue);
         body.Done();
         await context.Response.WriteJsonAsync(new TokenCount(PromptText.Render(model, prompt, SpecialTokens.Omit, context.RequestAborted).Ids.Length), ServerJson.Default.TokenCount);
     }

@@ -32,19 +32,19 @@ internal sealed record MessageRequest
         };
         if (sampling.Stop.Any(string.IsNullOrEmpty)) throw ApiException.Invalid("stop_sequences", "stop_sequences holds an empty text; every text needs at least one character");
         Bookkeeping(body);
-        (string name, ChatRequest prompt, ChatTools tools) = ReadPrompt(body, model, maxTokens);
+        (string name, ChatRequest prompt, ChatTools tools, int? thinking) = ReadPrompt(body, model, maxTokens);
         body.Done();
         sampling.Checked(model.VocabSize);
-        return new MessageRequest { Model = name, Stream = stream, Turn = new ChatTurn(prompt, tools, sampling, new RequestScheduling(0, null)) };
+        return new MessageRequest { Model = name, Stream = stream, Turn = new ChatTurn(prompt, tools, sampling, new RequestScheduling(0, null)) { ThinkingBudget = thinking, ThinkingParam = "thinking.budget_tokens" } };
     }
 
     /// <summary>The members that count_tokens takes as well.</summary>
-    public static (string Model, ChatRequest Prompt, ChatTools Tools) ReadPrompt(Fields body, ServedModel model, int maxTokens)
+    public static (string Model, ChatRequest Prompt, ChatTools Tools, int? ThinkingBudget) ReadPrompt(Fields body, ServedModel model, int maxTokens)
     {
         string name = model.Resolve(body.Text("model") ?? throw body.Missing("model", "a string"));
         ChatTools tools = Tools(body);
         List<KeyValuePair<string, TemplateValue>> arguments = [];
-        Thinking(body, model.Template, maxTokens, arguments);
+        int? thinking = Thinking(body, model.Template, maxTokens, arguments);
         foreach (string other in (string[])["container", "mcp_servers", "context_management", "output_format", "output_config"]) body.Refuse(other, "it is not implemented");
         (TemplateValue messages, bool continues) = MessageInput.Read(body, model.Template);
         return (name, new ChatRequest
@@ -53,7 +53,7 @@ internal sealed record MessageRequest
             Tools = tools.ForTemplate,
             ContinueFinalMessage = continues,
             TemplateArguments = arguments.Count == 0 ? null : TemplateValue.FromObject(arguments),
-        }, tools);
+        }, tools, thinking);
     }
 
     private static void Bookkeeping(Fields body)
@@ -85,10 +85,10 @@ internal sealed record MessageRequest
         return ChatTools.Of(functions, wanted == "none" ? ToolChoice.None : ToolChoice.Auto, single ? 1 : int.MaxValue);
     }
 
-    /// <summary>A budget is, as at Anthropic, no hard bound; max_tokens is.</summary>
-    private static void Thinking(Fields body, ChatTemplate template, int maxTokens, List<KeyValuePair<string, TemplateValue>> arguments)
+    /// <returns>The budget, if thinking is on with one.</returns>
+    private static int? Thinking(Fields body, ChatTemplate template, int maxTokens, List<KeyValuePair<string, TemplateValue>> arguments)
     {
-        if (body.Object("thinking") is not { } thinking) return;
+        if (body.Object("thinking") is not { } thinking) return null;
         string type = thinking.Word("type", "enabled", "disabled", "adaptive") ?? throw thinking.Missing("type", "enabled, disabled or adaptive");
         int? budget = thinking.Integer("budget_tokens", 1024, int.MaxValue);
         thinking.Accept("display");
@@ -96,5 +96,6 @@ internal sealed record MessageRequest
         if (type == "enabled" && budget is null) throw thinking.Missing("budget_tokens", "an integer of at least 1024");
         if (budget >= maxTokens) throw ApiException.Invalid("thinking.budget_tokens", $"thinking.budget_tokens is {budget}, expected less than max_tokens, {maxTokens}");
         TemplateArguments.Think(type != "disabled", "thinking", template, arguments);
+        return type == "disabled" ? null : budget;
     }
 }

@@ -12,6 +12,12 @@ internal sealed record ChatTurn(ChatRequest Prompt, ChatTools Tools, SamplingPar
     /// <summary>Templates write them themselves.</summary>
     public SpecialTokens SpecialTokens { get; init; } = SpecialTokens.Omit;
 
+    /// <summary>Most tokens of reasoning; null for no bound.</summary>
+    public int? ThinkingBudget { get; init; }
+
+    /// <summary>The API's name of that bound.</summary>
+    public string ThinkingParam { get; init; } = "thinking_token_budget";
+
     /// <summary>The API's name of the most tokens of output.</summary>
     public string MaxTokensParam { get; init; } = "max_tokens";
 

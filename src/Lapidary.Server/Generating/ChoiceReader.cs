@@ -9,7 +9,6 @@ namespace Lapidary.Server.Generating;
 internal sealed class ChoiceReader(OutputParser parser)
 {
     private readonly List<OutputEvent> events = [];
-    private bool inReasoning;
 
     /// <summary>What the last token told.</summary>
     public IReadOnlyList<OutputEvent> Events => events;
@@ -29,6 +28,7 @@ internal sealed class ChoiceReader(OutputParser parser)
     {
         FinishReasons.ThrowIfFailed(token.Completion);
         events.Clear();
+        bool wasReasoning = parser.IsReasoning;
         if (token.TokenId == TokenEvent.NoToken)
         {
             parser.Push(token.Text, events);
@@ -38,17 +38,15 @@ internal sealed class ChoiceReader(OutputParser parser)
             Tokens++;
             parser.Push(token.TokenId, token.Text, events);
         }
+        bool isReasoning = parser.IsReasoning;
         if (token.Completion is { } completion)
         {
             Completion = completion;
             parser.Finish(completion.Reason, events);
         }
-        foreach (OutputEvent told in events)
-        {
-            inReasoning = told is ReasoningDelta;
-            CalledTools |= told is ToolCallStart;
-        }
-        if (inReasoning && token.TokenId != TokenEvent.NoToken) ReasoningTokens++;
+        foreach (OutputEvent told in events) CalledTools |= told is ToolCallStart;
+        // Not the tokens around it: they open and close it.
+        if (wasReasoning && isReasoning && token.TokenId != TokenEvent.NoToken) ReasoningTokens++;
     }
 }
 

@@ -1,4 +1,6 @@
+using Lapidary.Sampling;
 using Lapidary.Scheduling;
+using Lapidary.Server.Errors;
 using Lapidary.Server.Operations;
 using Lapidary.Tokenizers;
 using Lapidary.Tools;
@@ -34,16 +36,6 @@ internal sealed class RunningChat : IDisposable
     {
         PromptText prompt = PromptText.Render(model, turn.Prompt, turn.SpecialTokens, context.RequestAborted);
         prompt.RequireFits(model.ContextLength, turn.MessagesParam, turn.Sampling.MaxTokens, turn.MaxTokensParam);
-        RunningRequest running = RunningRequest.Start(context, api, model, [new InferenceRequest
-        {
-            Id = RequestId.Of(context),
-            PromptIds = prompt.Ids,
-            // The parser tells markers from text by their tokens, and hides what skip_special_tokens hides.
-            Sampling = turn.Sampling with { SkipSpecialTokens = false },
-            Priority = turn.Scheduling.Priority,
-            CacheSalt = turn.Scheduling.CacheSalt,
-            Adapter = model.AdapterOf(name),
-        }]);
         OutputParserOptions options = new()
         {
             Tools = turn.Tools.Definitions,
@@ -51,6 +43,16 @@ internal sealed class RunningChat : IDisposable
             Prompt = prompt.Text,
             SpecialText = turn.Sampling.SkipSpecialTokens ? SpecialText.Skip : SpecialText.Keep,
         };
+        RunningRequest running = RunningRequest.Start(context, api, model, [new InferenceRequest
+        {
+            Id = RequestId.Of(context),
+            PromptIds = prompt.Ids,
+            // The parser tells markers from text by their tokens, and hides what skip_special_tokens hides.
+            Sampling = turn.Sampling with { SkipSpecialTokens = false, Reasoning = Budget(model, turn, options) },
+            Priority = turn.Scheduling.Priority,
+            CacheSalt = turn.Scheduling.CacheSalt,
+            Adapter = model.AdapterOf(name),
+        }]);
         return new RunningChat(prompt, running, [.. Enumerable.Range(0, turn.Sampling.N).Select(_ => new ChoiceReader(model.Format.CreateParser(model.Tokenizer, options)))]);
     }
 
@@ -69,4 +71,15 @@ internal sealed class RunningChat : IDisposable
     }
 
     public void Dispose() => running.Dispose();
+
+    private static ReasoningBudget? Budget(ServedModel model, ChatTurn turn, OutputParserOptions options)
+    {
+        if (turn.ThinkingBudget is not { } tokens) return null;
+        return model.Format.Budget(model.Tokenizer, tokens, options) ?? throw new ApiException(StatusCodes.Status400BadRequest,
+            $"{turn.ThinkingParam} is not supported: the model's output format, {model.Format.Name}, has no tokens that mark reasoning")
+        {
+            Param = turn.ThinkingParam,
+            Code = "unsupported_parameter",
+        };
+    }
 }

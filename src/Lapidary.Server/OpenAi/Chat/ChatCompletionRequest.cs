@@ -35,6 +35,7 @@ internal sealed record ChatCompletionRequest
             Model = name,
             Turn = new ChatTurn(ReadPrompt(body, model.Template) with { Tools = tools.ForTemplate }, tools, sampling, RequestScheduling.Read(body))
             {
+                ThinkingBudget = ThinkingBudget.Read(body),
                 SpecialTokens = body.Flag("add_special_tokens") == true ? SpecialTokens.Add : SpecialTokens.Omit,
             },
             Stream = stream,
@@ -101,7 +102,6 @@ internal sealed record ChatCompletionRequest
             if (body.Take(name) is { } value && !(name == "modalities" && value.GetRawText().Replace(" ", "", StringComparison.Ordinal) == "[\"text\"]")) throw body.Unsupported(name, "this model writes text only");
         body.Refuse("web_search_options", "this server does not search");
         body.Refuse("prediction", "predicted output is not implemented");
-        body.Refuse("thinking_token_budget", "it is not implemented");
         if (body.Word("verbosity", "low", "medium", "high") is "low" or "high") throw body.Unsupported("verbosity", "the model has no such control; ask for it in a message");
     }
 }

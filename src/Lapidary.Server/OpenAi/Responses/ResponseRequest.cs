@@ -52,7 +52,7 @@ internal sealed record ResponseRequest
             Turn = new ChatTurn(
                 new ChatRequest { Messages = ResponseInput.Read(body, instructions, model.Template), Tools = tools.ForTemplate, TemplateArguments = arguments },
                 tools, sampling, RequestScheduling.Read(body))
-            { MaxTokensParam = "max_output_tokens", MessagesParam = "input" },
+            { MaxTokensParam = "max_output_tokens", MessagesParam = "input", ThinkingBudget = ThinkingBudget.Read(body) },
             Echo = new ResponseEcho(instructions, sampling, choice, parallel, [.. functions.Select(ResponseTool.Of)], effort, body.Object("metadata") is null ? null : body.Take("metadata")!.Value.Clone(), body.Text("user")),
         };
         OpenAiFields.AcceptBookkeeping(body);
