@@ -24,11 +24,12 @@ internal sealed class ModelOptions(int spareAdapterSlots = 0)
     private readonly Option<long?> seed = new("--seed") { Description = "Repeat a run: same seed, same text." };
     private readonly Option<string[]> stop = new("--stop") { Description = "End the output before this text; may be given several times." };
 
+    private readonly Option<string?> speculative = SpeculativeOption.Create();
     private readonly LoraOptions lora = new();
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[model, maxTokens, temperature, topK, topP, minP, repetition, presence, frequency, seed, stop, context, backend])
+        foreach (Option option in (Option[])[model, maxTokens, temperature, topK, topP, minP, repetition, presence, frequency, seed, stop, context, backend, speculative])
             command.Options.Add(option);
         lora.AddTo(command);
         cpu.AddTo(command);
@@ -44,6 +45,7 @@ internal sealed class ModelOptions(int spareAdapterSlots = 0)
             ContextLength = parsed.GetValue(context),
             ExpertBackend = parsed.GetValue(backend),
             MaxLoras = LoraOptions.Slots(parsed.GetValue(lora.Lora), parsed.GetValue(lora.MaxLoras), spareAdapterSlots),
+            Speculative = SpeculativeOption.Parse(parsed.GetValue(speculative)),
             Progress = bar.Update,
         });
         bar.Clear();

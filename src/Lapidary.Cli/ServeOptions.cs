@@ -25,6 +25,7 @@ internal sealed class ServeOptions
     public Option<string?> GenerationConfig { get; } = new("--generation-config") { Description = "Sampling where a request says nothing: auto for the model's generation_config.json (default), vllm for OpenAI's defaults." };
     public Option<int?> Threads { get; } = new("--threads") { Description = "Worker threads; one per processor by default." };
     public Option<string?> ExpertBackend { get; } = new("--expert-backend") { Description = "Force an expert backend (see inspect)." };
+    public Option<string?> SpeculativeConfig { get; } = SpeculativeOption.Create();
     public LoraOptions Lora { get; } = new();
     public Option<bool> AllowRuntimeLoraUpdating { get; } = new("--allow-runtime-lora-updating") { Description = "Let clients load adapters from this machine's folders and drop them (POST /v1/load_lora_adapter, /v1/unload_lora_adapter)." };
     public Option<int?> MaxConcurrentRequests { get; } = new("--max-concurrent-requests") { Description = "Most requests at a time, running and waiting; 1024 by default. More are answered 503." };
@@ -50,7 +51,7 @@ internal sealed class ServeOptions
     public void AddTo(Command command)
     {
         foreach (Option option in (Option[])[Model, ServedModelName, Host, Port, ApiKey, SslCertfile, SslKeyfile, CorsOrigin, MaxModelLen, MaxNumSeqs, MaxNumBatchedTokens,
-            KvCacheMemory, MaxQueue, PrefixCaching, ChatTemplate, ToolCallParser, ReasoningParser, GenerationConfig, Threads, ExpertBackend,
+            KvCacheMemory, MaxQueue, PrefixCaching, ChatTemplate, ToolCallParser, ReasoningParser, GenerationConfig, Threads, ExpertBackend, SpeculativeConfig,
             MaxConcurrentRequests, RateLimit, MaxBodyBytes, RequestTimeout, QueueTimeout, WriteTimeout, ShutdownTimeout, OtlpEndpoint, LogFormat, LogLevel, Config])
             command.Options.Add(option);
         Lora.AddTo(command);

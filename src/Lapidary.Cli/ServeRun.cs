@@ -3,6 +3,7 @@ using Lapidary.Models;
 using Lapidary.Sampling;
 using Lapidary.Scheduling;
 using Lapidary.Server;
+using Lapidary.Speculation;
 using Lapidary.Tools;
 
 namespace Lapidary.Cli;
@@ -17,6 +18,7 @@ internal static class ServeRun
         ServeSettings chosen = new(options, settings);
         ServerOptions server = chosen.Server();
         EngineOptions limits = chosen.Engine();
+        SpeculativeConfig? speculative = SpeculativeOption.Parse(settings.Get(options.SpeculativeConfig));
         string[]? adapters = settings.Get(options.Lora.Lora);
         using ShutdownSignals signals = new();
         await using LapidaryServer http = await LapidaryServer.StartAsync(server);
@@ -29,6 +31,7 @@ internal static class ServeRun
             ContextLength = settings.Get(options.MaxModelLen),
             ExpertBackend = settings.Get(options.ExpertBackend),
             MaxLoras = LoraOptions.Slots(adapters, settings.Get(options.Lora.MaxLoras), spare: server.AllowRuntimeLoraUpdating ? SpareAdapterSlots : 0),
+            Speculative = speculative,
             Progress = bar.Update,
         }));
         bar.Clear();

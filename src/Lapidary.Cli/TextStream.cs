@@ -4,6 +4,7 @@ using Lapidary.Generation;
 using Lapidary.Models;
 using Lapidary.Sampling;
 using Lapidary.Scheduling;
+using Lapidary.Speculation;
 
 namespace Lapidary.Cli;
 
@@ -18,10 +19,14 @@ internal sealed class TextStream(LanguageModel model, TextGenerator generator)
     public TimeSpan FirstToken { get; private set; }
     public TimeSpan Total { get; private set; }
 
+    /// <summary>What became of drafts; null without any.</summary>
+    public SpeculationStatistics? Speculation { get; private set; }
+
     /// <param name="adapter">Name of a loaded adapter; null for the model itself.</param>
     /// <param name="write">Given each piece of text when it is certain; not called without a tokenizer.</param>
     public void Run(int[] prompt, SamplingParameters parameters, string? adapter, Action<string> write, CancellationToken cancel)
     {
+        SpeculationStatistics before = generator.Statistics.Speculation;
         Stopwatch watch = Stopwatch.StartNew();
         foreach (TokenEvent token in generator.Generate(prompt, parameters, adapter, cancel))
         {
@@ -33,6 +38,7 @@ internal sealed class TextStream(LanguageModel model, TextGenerator generator)
             write(token.Text);
         }
         Total = watch.Elapsed;
+        if (generator.Statistics.Speculation.Since(before) is { NumDrafts: > 0 } drafts) Speculation = drafts;
     }
 
     /// <summary>The timing line.</summary>
@@ -40,6 +46,6 @@ internal sealed class TextStream(LanguageModel model, TextGenerator generator)
     {
         double decode = (Total - FirstToken).TotalSeconds, rate = ids.Count > 1 && decode > 0 ? (ids.Count - 1) / decode : 0;
         return string.Create(CultureInfo.InvariantCulture,
-            $"{promptTokens} prompt tokens in {FirstToken.TotalMilliseconds:0} ms, {ids.Count} tokens at {rate:0} tokens/s, seed {generator.Seed}, {FinishReason.ToString().ToLowerInvariant()}{(model.Network.Experts is { } experts ? $"; {experts}" : "")}{(model.Config.Quantization is { } quantization ? $"; {quantization}" : "")}");
+            $"{promptTokens} prompt tokens in {FirstToken.TotalMilliseconds:0} ms, {ids.Count} tokens at {rate:0} tokens/s, seed {generator.Seed}, {FinishReason.ToString().ToLowerInvariant()}{(Speculation is { } drafts ? $"; {drafts.NumAcceptedTokens} of {drafts.NumDraftTokens} draft tokens accepted" : "")}{(model.Network.Experts is { } experts ? $"; {experts}" : "")}{(model.Config.Quantization is { } quantization ? $"; {quantization}" : "")}");
     }
 }

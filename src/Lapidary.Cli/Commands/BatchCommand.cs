@@ -29,13 +29,14 @@ internal static class BatchCommand
         Option<int> tokens = new("--max-num-batched-tokens") { Description = "Most tokens of one step.", DefaultValueFactory = _ => new EngineOptions().MaxNumBatchedTokens };
         Option<int?> threads = new("--threads") { Description = "Worker threads; one per processor by default." };
         Option<string?> backend = new("--expert-backend") { Description = "Force an expert backend (see inspect)." };
-        Command command = new("batch", Help) { input, output, model, names, context, sequences, tokens, threads, backend };
+        Option<string?> speculative = SpeculativeOption.Create();
+        Command command = new("batch", Help) { input, output, model, names, context, sequences, tokens, threads, backend, speculative };
         command.SetAction((parsed, cancel) => Run(
             new BatchFiles(parsed.GetValue(input)!, parsed.GetValue(output)!),
             parsed.GetValue(model) ?? DefaultModel.Locate(),
             parsed.GetValue(names) ?? [],
             new EngineOptions { MaxNumSeqs = parsed.GetValue(sequences), MaxNumBatchedTokens = parsed.GetValue(tokens), MaxWaiting = 1 << 20 },
-            new LanguageModelOptions { ContextLength = parsed.GetValue(context), ExpertBackend = parsed.GetValue(backend) },
+            new LanguageModelOptions { ContextLength = parsed.GetValue(context), ExpertBackend = parsed.GetValue(backend), Speculative = SpeculativeOption.Parse(parsed.GetValue(speculative)) },
             parsed.GetValue(threads),
             cancel));
         return command;

@@ -5,6 +5,7 @@ using Lapidary.Cpu;
 using Lapidary.Generation;
 using Lapidary.Models;
 using Lapidary.Sampling;
+using Lapidary.Speculation;
 using Lapidary.Tokenizers;
 
 namespace Lapidary.Cli.Commands;
@@ -65,12 +66,14 @@ internal static class RunCommand
 
 /// <summary>What <c>run --json</c> prints.</summary>
 internal sealed record RunResult(
-    string Model, string? Adapter, IReadOnlyList<int> PromptIds, IReadOnlyList<int> OutputIds, string? Text, string FinishReason, RunTimings Timings)
+    string Model, string? Adapter, IReadOnlyList<int> PromptIds, IReadOnlyList<int> OutputIds, string? Text, string FinishReason, RunTimings Timings,
+    SpeculationStatistics? Speculation)
 {
     public static RunResult Of(LanguageModel model, string? adapter, int[] prompt, TextStream stream, double loadSeconds) => new(
         model.Location, adapter, prompt, stream.OutputIds, model.HasTokenizer ? stream.Text : null, stream.FinishReason.ToString().ToLowerInvariant(),
         new RunTimings(loadSeconds, stream.FirstToken.TotalSeconds, stream.Total.TotalSeconds, prompt.Length / stream.FirstToken.TotalSeconds,
-            stream.OutputIds.Count > 1 ? (stream.OutputIds.Count - 1) / (stream.Total - stream.FirstToken).TotalSeconds : 0));
+            stream.OutputIds.Count > 1 ? (stream.OutputIds.Count - 1) / (stream.Total - stream.FirstToken).TotalSeconds : 0),
+        stream.Speculation);
 }
 
 internal sealed record RunTimings(

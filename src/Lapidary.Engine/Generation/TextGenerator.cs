@@ -1,6 +1,7 @@
 using Lapidary.Models;
 using Lapidary.Sampling;
 using Lapidary.Scheduling;
+using Lapidary.Speculation;
 
 namespace Lapidary.Generation;
 
@@ -8,18 +9,22 @@ namespace Lapidary.Generation;
 public sealed class TextGenerator
 {
     private readonly EngineCore core;
+    private readonly EngineCounters counters = new();
     private readonly SequenceFactory sequences;
 
     public TextGenerator(LanguageModel model)
     {
         StepLimits limits = new(Sequences: 1, model.Batch.MaxTokens, model.Network.MaxLogitRows);
-        core = new EngineCore(model.Kernels, model.Network, model.Cache, model.Batch, limits, PrefixCaching.On, new EngineCounters());
+        core = new EngineCore(model.Kernels, model.Network, model.Cache, model.Batch, limits, PrefixCaching.On, counters, model.Drafter);
         sequences = new SequenceFactory(
             model.Cache, model.Network.VocabSize, model.Adapters, model.HasTokenizer ? model.Tokenizer : null, model.EosTokenIds, TimeProvider.System);
     }
 
     /// <summary>The seed of the last text.</summary>
     public long Seed { get; private set; }
+
+    /// <summary>Steps computed so far, and what became of drafts.</summary>
+    public EngineStatistics Statistics => counters.Snapshot(EngineHealth.Ready);
 
     /// <summary>The tokens of a text as they come, the one that ends it included.</summary>
     /// <param name="adapter">Name of a loaded adapter; null for the model itself.</param>
@@ -29,7 +34,7 @@ public sealed class TextGenerator
     {
         InferenceRequest request = new() { Id = "text", PromptIds = [.. prompt], Sampling = parameters with { N = 1 }, Adapter = adapter };
         sequences.Check(request);
-        RequestHandle handle = new(request, maxUnreadEvents: 2);
+        RequestHandle handle = new(request, maxUnreadEvents: SpeculativeConfig.MaxTokens + 2);
         Seed = handle.Seed;
         return Run(handle, cancel);
     }
@@ -41,10 +46,12 @@ public sealed class TextGenerator
         {
             while (core.Step())
             {
-                if (!handle.Events.TryRead(out TokenEvent next)) continue; // more of the prompt is to come
-                if (next.Completion?.Error is { } error) throw error;
-                cancel.ThrowIfCancellationRequested();
-                yield return next;
+                while (handle.Events.TryRead(out TokenEvent next)) // none while more of the prompt is to come
+                {
+                    if (next.Completion?.Error is { } error) throw error;
+                    cancel.ThrowIfCancellationRequested();
+                    yield return next;
+                }
             }
         }
         finally

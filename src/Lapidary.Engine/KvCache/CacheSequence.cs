@@ -92,43 +92,44 @@ public sealed class CacheSequence : IDisposable
     }
 
     /// <summary>Most further tokens for which blocks are free now; gives back what the next query no longer sees.</summary>
-    public int Room()
+    /// <param name="spare">Free blocks of each group that are left for others.</param>
+    public int Room(int spare = 0)
     {
         int room = MaxLength - Length;
         for (int g = 0; g < groups.Count; g++)
         {
             Slide(g);
-            room = (int)Math.Min(room, (endBlock[g] + (long)groups[g].Pool.Free) * tail.Length - Length);
+            room = (int)Math.Min(room, (endBlock[g] + Math.Max(0L, groups[g].Pool.Free - spare)) * tail.Length - Length);
         }
         return room;
     }
 
-    /// <summary>Gives back what the next query no longer sees and takes blocks for further tokens.</summary>
-    public void Reserve(ReadOnlySpan<int> tokens)
+    /// <summary>Gives back what the next query no longer sees and takes blocks for that many further tokens.</summary>
+    public void Reserve(int tokens)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(Length + tokens.Length, MaxLength);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(Length + tokens, MaxLength);
         for (int g = 0; g < groups.Count; g++)
         {
             Slide(g);
-            int end = (Length + tokens.Length + tail.Length - 1) / tail.Length;
+            int end = (Length + tokens + tail.Length - 1) / tail.Length;
             for (; endBlock[g] < end; endBlock[g]++) tables[g][endBlock[g]] = groups[g].Pool.Take();
-        }
-        for (int i = 0; i < tokens.Length; i++)
-        {
-            int position = Length + i, block = position / tail.Length;
-            tail[position % tail.Length] = tokens[i];
-            if (position % tail.Length == tail.Length - 1 && block == hashes.Count) AddHash(tail);
         }
     }
 
-    /// <summary>The step that was reserved has been computed: blocks that it filled can be found.</summary>
-    public void Advance(int tokens)
+    /// <summary>
+    /// The sequence goes on with these tokens, whose keys and values lie in the places reserved for them: blocks that they
+    /// fill can be found. What was reserved and computed beyond them counts as never written.
+    /// </summary>
+    public void Advance(ReadOnlySpan<int> tokens)
     {
-        int before = Length / tail.Length;
-        Length += tokens;
-        for (int block = before; block < Length / tail.Length; block++)
-            for (int g = 0; g < groups.Count; g++)
-                groups[g].Pool.Register(tables[g][block], hashes[block]);
+        foreach (int token in tokens)
+        {
+            tail[Length++ % tail.Length] = token;
+            if (Length % tail.Length > 0) continue;
+            int block = Length / tail.Length - 1;
+            if (block == hashes.Count) AddHash(tail);
+            for (int g = 0; g < groups.Count; g++) groups[g].Pool.Register(tables[g][block], hashes[block]);
+        }
     }
 
     /// <summary>What it has computed is wrong: nobody may find it.</summary>

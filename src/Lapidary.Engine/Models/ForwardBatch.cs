@@ -20,7 +20,7 @@ public sealed class ForwardBatch : IDisposable
     private readonly KeyValueCache cache;
     private readonly int[] tokenIds, positions, sequences, logitRows, adapterSlots, logitAdapterSlots;
     private readonly int[][] slots, tables;
-    private readonly List<(CacheSequence Sequence, int Tokens)> parts = [];
+    private readonly List<(CacheSequence Sequence, Range Tokens)> parts = [];
     private readonly IBuffer sequenceBuffer;
 
     public ForwardBatch(IKernels kernels, KeyValueCache cache, int maxTokens, int maxSequences)
@@ -103,26 +103,30 @@ public sealed class ForwardBatch : IDisposable
 
     /// <summary>Adds the next tokens of a sequence; takes the cache blocks they need.</summary>
     /// <param name="adapterSlot">The same for all tokens of a sequence: cached keys and values are those of its adapter.</param>
-    public void Add(CacheSequence sequence, ReadOnlySpan<int> tokens, LogitRows rows, int adapterSlot = NoAdapter)
+    /// <param name="draft">Tokens that may follow. They are computed too, but the sequence does not go on with them yet.</param>
+    public void Add(
+        CacheSequence sequence, ReadOnlySpan<int> tokens, LogitRows rows, int adapterSlot = NoAdapter, ReadOnlySpan<int> draft = default)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(Tokens + tokens.Length, MaxTokens);
-        sequence.Reserve(tokens);
-        for (int i = 0; i < tokens.Length; i++)
+        int count = tokens.Length + draft.Length;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(Tokens + count, MaxTokens);
+        sequence.Reserve(count);
+        tokens.CopyTo(tokenIds.AsSpan(Tokens));
+        draft.CopyTo(tokenIds.AsSpan(Tokens + tokens.Length));
+        for (int i = 0; i < count; i++)
         {
             int row = Tokens + i, position = sequence.Length + i;
-            tokenIds[row] = tokens[i];
             positions[row] = position;
             sequences[row] = parts.Count;
             adapterSlots[row] = adapterSlot;
             for (int g = 0; g < slots.Length; g++) slots[g][row] = sequence.Slot(g, position);
-            if (rows == Models.LogitRows.None || (rows == Models.LogitRows.Last && i < tokens.Length - 1)) continue;
+            if (rows == Models.LogitRows.None || (rows == Models.LogitRows.Last && i < count - 1)) continue;
             logitAdapterSlots[LogitCount] = adapterSlot;
             logitRows[LogitCount++] = row;
         }
         for (int g = 0; g < tables.Length; g++)
             sequence.Table(g).CopyTo(tables[g].AsSpan(parts.Count * Attention[g].BlockTables.Columns));
-        parts.Add((sequence, tokens.Length));
-        Tokens += tokens.Length;
+        parts.Add((sequence, Tokens..(Tokens + tokens.Length)));
+        Tokens += count;
         UsesAdapters |= adapterSlot != NoAdapter;
     }
 
@@ -145,10 +149,10 @@ public sealed class ForwardBatch : IDisposable
         }
     }
 
-    /// <summary>The step has been computed: every sequence is longer by its tokens.</summary>
+    /// <summary>The step has been computed: every sequence is longer by its tokens, drafts not counted.</summary>
     public void Advance()
     {
-        foreach ((CacheSequence sequence, int tokens) in parts) sequence.Advance(tokens);
+        foreach ((CacheSequence sequence, Range tokens) in parts) sequence.Advance(tokenIds.AsSpan(tokens));
     }
 
     public void Dispose()

@@ -1,6 +1,7 @@
 using Lapidary.Generation;
 using Lapidary.KvCache;
 using Lapidary.Lora;
+using Lapidary.Speculation;
 using Lapidary.Templates;
 using Lapidary.Tokenizers;
 
@@ -23,6 +24,9 @@ public sealed record LanguageModelOptions
 
     /// <summary>Most texts computed at once.</summary>
     public int MaxSequences { get; init; } = 1;
+
+    /// <summary>How drafts are made; null for one token of each text a step.</summary>
+    public SpeculativeConfig? Speculative { get; init; }
 
     /// <summary>Bytes for keys and values; null for as much as all texts of full length can use.</summary>
     public long? KvCacheMemory { get; init; }
@@ -52,7 +56,8 @@ public sealed class LanguageModel : IDisposable
     private readonly Lazy<Tokenizer> tokenizer;
     private readonly Lazy<ChatTemplate> chatTemplate;
 
-    private LanguageModel(ModelFiles files, Gemma4 network, IKernels kernels, int contextLength, CacheSize cacheSize, int maxSequences)
+    private LanguageModel(
+        ModelFiles files, Gemma4 network, IKernels kernels, int contextLength, CacheSize cacheSize, int maxSequences, SpeculativeConfig? speculative)
     {
         this.files = files;
         tokenizer = new Lazy<Tokenizer>(files.LoadTokenizer);
@@ -62,12 +67,19 @@ public sealed class LanguageModel : IDisposable
         Network = network;
         Cache = new KeyValueCache(kernels, network.Config, contextLength, cacheSize);
         Batch = new ForwardBatch(kernels, Cache, network.MaxStepTokens, maxSequences);
+        Speculative = speculative;
+        Drafter = speculative?.Create(kernels);
     }
 
     public IKernels Kernels { get; }
     public Gemma4 Network { get; }
     public KeyValueCache Cache { get; }
     public ForwardBatch Batch { get; }
+
+    /// <summary>How drafts are made; null without any.</summary>
+    public SpeculativeConfig? Speculative { get; }
+
+    internal IDrafter? Drafter { get; }
     public LoraAdapters Adapters => Network.Adapters;
     public Gemma4Config Config => Network.Config;
     public int ContextLength => Cache.ContextLength;
@@ -115,10 +127,10 @@ public sealed class LanguageModel : IDisposable
                 MaxLoras = options.MaxLoras,
                 ExpertBackend = options.ExpertBackend,
                 MaxStepTokens = stepTokens,
-                MaxLogitRows = Math.Min(options.MaxLogitRows, stepTokens),
+                MaxLogitRows = (int)Math.Min(options.MaxLogitRows + (long)options.MaxSequences * (options.Speculative?.NumSpeculativeTokens ?? 0), stepTokens),
                 Progress = options.Progress,
             });
-            return new LanguageModel(files, network, kernels, context, cacheSize, options.MaxSequences);
+            return new LanguageModel(files, network, kernels, context, cacheSize, options.MaxSequences, options.Speculative);
         }
         catch
         {
@@ -129,6 +141,7 @@ public sealed class LanguageModel : IDisposable
 
     public void Dispose()
     {
+        Drafter?.Dispose();
         Batch.Dispose();
         Cache.Dispose();
         Network.Dispose();

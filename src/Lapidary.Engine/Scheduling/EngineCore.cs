@@ -1,6 +1,7 @@
 using Lapidary.Generation;
 using Lapidary.KvCache;
 using Lapidary.Models;
+using Lapidary.Speculation;
 
 namespace Lapidary.Scheduling;
 
@@ -8,13 +9,16 @@ namespace Lapidary.Scheduling;
 /// Scheduler, cache and model, step by step, on the thread that calls. What fails in one sequence ends that one; when a
 /// whole step fails, its sequences end and the others go on. Allocates nothing per step beside what requests ask for.
 /// </summary>
+/// <param name="drafter">Proposes how texts go on; null for one token of each text a step.</param>
 internal sealed class EngineCore(
-    IKernels kernels, IModel model, KeyValueCache cache, ForwardBatch batch, StepLimits limits, PrefixCaching prefixCaching, EngineCounters counters)
+    IKernels kernels, IModel model, KeyValueCache cache, ForwardBatch batch, StepLimits limits, PrefixCaching prefixCaching, EngineCounters counters,
+    IDrafter? drafter = null)
     : IHostWork
 {
     private readonly Scheduler scheduler = new(cache, limits, prefixCaching, counters);
     private readonly ScheduledStep step = new(limits.Sequences);
-    private readonly (Sequence Sequence, Range Rows)[] rows = new (Sequence, Range)[limits.Sequences];
+    private readonly (Sequence Sequence, Range Rows, int Drafted)[] rows = new (Sequence, Range, int)[limits.Sequences];
+    private readonly List<Sequence> growing = new(limits.Sequences);
     private readonly List<Sequence> ended = [];
     private IBuffer? logits;
 
@@ -58,7 +62,7 @@ internal sealed class EngineCore(
     }
 
     /// <summary>Uses the logits of one sequence; several threads do so for different ones.</summary>
-    void IHostWork.Run(int item) => rows[item].Sequence.Use(kernels, logits!, model.LastHidden, rows[item].Rows);
+    void IHostWork.Run(int item) => rows[item].Sequence.Use(kernels, logits!, model.LastHidden, rows[item].Rows, rows[item].Drafted);
 
     private void Compute()
     {
@@ -70,8 +74,8 @@ internal sealed class EngineCore(
             int firstRow = batch.LogitCount;
             batch.Add(
                 sequence.Cache, sequence.Tokens.Slice(sequence.Cache.Length, part.Tokens), part.Rows,
-                sequence.Adapter?.Slot ?? ForwardBatch.NoAdapter);
-            if (batch.LogitCount > firstRow) rows[used++] = (sequence, firstRow..batch.LogitCount);
+                sequence.Adapter?.Slot ?? ForwardBatch.NoAdapter, sequence.Draft[..part.DraftTokens]);
+            if (batch.LogitCount > firstRow) rows[used++] = (sequence, firstRow..batch.LogitCount, part.DraftTokens);
         }
         try
         {
@@ -84,28 +88,49 @@ internal sealed class EngineCore(
             return;
         }
         kernels.OnHost(this, used, (long)batch.LogitCount * model.VocabSize);
-        for (int i = 0; i < used; i++) Give(rows[i].Sequence);
+        for (int i = 0; i < used; i++) Give(rows[i].Sequence, rows[i].Drafted);
+        if (drafter is not null) Draft(used);
+    }
+
+    /// <summary>Lets the drafter propose how the texts that have just grown go on.</summary>
+    private void Draft(int used)
+    {
+        growing.Clear();
+        for (int i = 0; i < used; i++)
+            if (rows[i].Sequence is { Finish: null, Chosen.Length: > 0, MaxDraft: > 0 } sequence) growing.Add(sequence);
+        if (growing.Count == 0) return;
+        try
+        {
+            drafter!.Draft(growing, model.LastHidden);
+        }
+        catch (Exception exception)
+        {
+            foreach (Sequence sequence in growing)
+                End(sequence, FinishReason.Error, new GenerationException($"the drafter failed: {exception.Message}", exception));
+        }
     }
 
     /// <summary>Gives out what a sequence made of its logits.</summary>
-    private void Give(Sequence sequence)
+    private void Give(Sequence sequence, int drafted)
     {
+        int accepted = Math.Max(0, sequence.Chosen.Length - 1);
+        sequence.Cache.Advance(sequence.Tokens.Slice(sequence.Cache.Length, accepted));
+        if (drafted > 0) counters.Speculation.Count(drafted, accepted);
         if (sequence.Error is LogitsException)
         {
             counters.CorruptedRequests++;
             sequence.Cache.Forget();
         }
-        if (sequence.Token == TokenEvent.NoToken)
-        {
-            if (sequence.Error is { } error) End(sequence, FinishReason.Error, error);
-            else if (sequence.Finish is { } done) End(sequence, done, null); // an embedding
-            return; // more of the prompt is to come
-        }
-        sequence.Clock.Answer();
-        counters.GenerationTokens++;
         Completion? completion = sequence.Finish is { } reason ? Complete(sequence, reason, sequence.Error) : null;
-        Write(sequence, new TokenEvent(sequence.Choice, sequence.Token, sequence.Text, sequence.Logprobs, completion));
-        if (completion is not null) Remove(sequence, completion.Reason);
+        foreach (ChosenToken token in sequence.Chosen)
+        {
+            sequence.Clock.Answer();
+            counters.GenerationTokens++;
+            Write(sequence, new TokenEvent(sequence.Choice, token.Id, token.Text, token.Logprobs, token.Ends ? completion : null));
+        }
+        if (completion is null) return;
+        if (sequence.Chosen is [.., { Ends: true }]) Remove(sequence, completion.Reason);
+        else End(sequence, completion.Reason, completion.Error); // no token brought it about: an embedding, or a failure
     }
 
     private void EndCancelled()

@@ -1,4 +1,5 @@
 using Lapidary.Generation;
+using Lapidary.Speculation;
 
 namespace Lapidary.Scheduling;
 
@@ -15,6 +16,8 @@ internal sealed class EngineCounters
     public int Accepted;
 
     public double KvCacheUsage;
+
+    public SpeculationCounters Speculation { get; } = new();
 
     public void Finish(FinishReason reason) => finished[(int)reason]++;
 
@@ -40,6 +43,7 @@ internal sealed class EngineCounters
         GenerationTokens = Volatile.Read(ref GenerationTokens),
         CorruptedRequests = Volatile.Read(ref CorruptedRequests),
         Rejections = Volatile.Read(ref Rejections),
+        Speculation = Speculation.Snapshot(),
         FinishedStop = Volatile.Read(ref finished[(int)FinishReason.Stop]),
         FinishedLength = Volatile.Read(ref finished[(int)FinishReason.Length]),
         FinishedAbort = Volatile.Read(ref finished[(int)FinishReason.Abort]),

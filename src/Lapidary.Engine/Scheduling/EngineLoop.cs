@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Lapidary.KvCache;
 using Lapidary.Models;
+using Lapidary.Speculation;
 using Lapidary.Tokenizers;
 
 namespace Lapidary.Scheduling;
@@ -27,13 +28,13 @@ public sealed class EngineLoop : IDisposable
     /// disposed by the caller, after the engine.</param>
     /// <exception cref="RequestException">The limits contradict each other or what the model was opened for.</exception>
     public EngineLoop(LanguageModel model, EngineOptions options, TimeProvider? time = null)
-        : this(model.Kernels, model.Network, model.Cache, model.Batch, model.HasTokenizer ? model.Tokenizer : null, model.EosTokenIds, options, time)
+        : this(model.Kernels, model.Network, model.Cache, model.Batch, model.HasTokenizer ? model.Tokenizer : null, model.EosTokenIds, options, time, model.Drafter)
     {
     }
 
     internal EngineLoop(
         IKernels kernels, IModel model, KeyValueCache cache, ForwardBatch batch, Tokenizer? tokenizer, IReadOnlyList<int> eosTokenIds,
-        EngineOptions options, TimeProvider? time)
+        EngineOptions options, TimeProvider? time, IDrafter? drafter = null)
     {
         options.Check();
         if (batch.MaxSequences < options.MaxNumSeqs || model.MaxLogitRows < options.MaxNumSeqs)
@@ -41,7 +42,7 @@ public sealed class EngineLoop : IDisposable
         this.options = options;
         sequences = new SequenceFactory(cache, model.VocabSize, model.Adapters, tokenizer, eosTokenIds, time ?? TimeProvider.System);
         StepLimits limits = new(options.MaxNumSeqs, Math.Min(options.MaxNumBatchedTokens, batch.MaxTokens), model.MaxLogitRows);
-        core = new EngineCore(kernels, model, cache, batch, limits, options.PrefixCaching, counters);
+        core = new EngineCore(kernels, model, cache, batch, limits, options.PrefixCaching, counters, drafter);
         thread = new Thread(Run) { IsBackground = true, Name = "lapidary-engine" };
         thread.Start();
     }

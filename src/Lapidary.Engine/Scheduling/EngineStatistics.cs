@@ -1,3 +1,5 @@
+using Lapidary.Speculation;
+
 namespace Lapidary.Scheduling;
 
 /// <summary>Whether the engine takes requests.</summary>
@@ -39,6 +41,8 @@ public sealed record EngineStatistics
     /// <summary>Tokens of prompts, those found in the prefix cache included.</summary>
     public long PromptTokens { get; init; }
     public long GenerationTokens { get; init; }
+
+    public SpeculationStatistics Speculation { get; init; } = new();
 
     /// <summary>Choices that ended, by reason.</summary>
     public long FinishedStop { get; init; }

@@ -4,7 +4,8 @@ namespace Lapidary.Scheduling;
 
 /// <summary>A sequence's part of a step.</summary>
 /// <param name="Tokens">How many of its pending tokens are computed.</param>
-internal readonly record struct ScheduledPart(Sequence Sequence, int Tokens, LogitRows Rows);
+/// <param name="DraftTokens">How many of its draft's tokens are computed after them.</param>
+internal readonly record struct ScheduledPart(Sequence Sequence, int Tokens, int DraftTokens, LogitRows Rows);
 
 /// <summary>What one step computes: the parts of the sequences that take part, in the order in which they are served.</summary>
 internal sealed class ScheduledStep(int maxSequences)
@@ -23,6 +24,6 @@ internal sealed class ScheduledStep(int maxSequences)
     public void Add(ScheduledPart part)
     {
         parts.Add(part);
-        Tokens += part.Tokens;
+        Tokens += part.Tokens + part.DraftTokens;
     }
 }

@@ -16,7 +16,8 @@ public enum PrefixCaching
 /// <summary>
 /// Decides what each step computes. Every text that grows gets its token in every step; what is left of the step's tokens
 /// goes to prompts, half of it to the oldest and half to those with least to do, so that a long prompt neither stops others
-/// nor is stopped by them. Sequences enter in the order of priority and age, when the cache has blocks for all their tokens.
+/// nor is stopped by them. Drafts take what is left, half of it at most while prompts wait, and only places in the cache that
+/// nobody else is short of. Sequences enter in the order of priority and age, when the cache has blocks for all their tokens.
 /// If it runs out, the last in that order gives its blocks up and later computes them again. No I/O and no clock.
 /// </summary>
 internal sealed class Scheduler(KeyValueCache cache, StepLimits limits, PrefixCaching prefixCaching, EngineCounters counters)
@@ -51,10 +52,12 @@ internal sealed class Scheduler(KeyValueCache cache, StepLimits limits, PrefixCa
             if (tokens > 0) tokens = Math.Min(tokens, MakeRoom(sequence));
             if (tokens == 0) continue;
             if (sequence.NeedsAllLogits) rows -= tokens - 1;
-            sequence.Cache.Reserve(sequence.Tokens.Slice(sequence.Cache.Length, tokens));
+            int draft = Math.Clamp(Math.Min(rows, sequence.Cache.Room(spare: running.Count) - tokens), 0, sequence.DraftShare);
+            rows -= draft;
+            sequence.Cache.Reserve(tokens + draft);
             sequence.Clock.Start();
-            step.Add(new ScheduledPart(sequence, tokens,
-                sequence.NeedsAllLogits ? LogitRows.All : tokens == sequence.Pending ? LogitRows.Last : LogitRows.None));
+            step.Add(new ScheduledPart(sequence, tokens, draft,
+                sequence.NeedsAllLogits || draft > 0 ? LogitRows.All : tokens == sequence.Pending ? LogitRows.Last : LogitRows.None));
         }
     }
 
@@ -101,7 +104,7 @@ internal sealed class Scheduler(KeyValueCache cache, StepLimits limits, PrefixCa
         int tokens = limits.Tokens, count = 0;
         foreach (Sequence sequence in running)
         {
-            sequence.Share = 0;
+            sequence.Share = sequence.DraftShare = 0;
             if (!sequence.HasStarted && !Start(sequence)) continue;
             if (sequence.Pending == 1)
             {
@@ -110,6 +113,7 @@ internal sealed class Scheduler(KeyValueCache cache, StepLimits limits, PrefixCa
             }
             else prompts[count++] = sequence;
         }
+        tokens -= PlanDrafts(count == 0 ? tokens : tokens / 2);
         if (count == 0) return;
 
         prompts[0].Share = Math.Min(prompts[0].Pending, (tokens + 1) / 2);
@@ -123,6 +127,20 @@ internal sealed class Scheduler(KeyValueCache cache, StepLimits limits, PrefixCa
             tokens -= more;
         }
         byLength.Clear();
+    }
+
+    /// <summary>Shares tokens out among the drafts of growing texts.</summary>
+    /// <returns>Tokens given.</returns>
+    private int PlanDrafts(int most)
+    {
+        int given = 0;
+        foreach (Sequence sequence in running)
+        {
+            if (sequence.Share == 0) continue;
+            sequence.DraftShare = Math.Min(sequence.Draft.Length, most - given);
+            given += sequence.DraftShare;
+        }
+        return given;
     }
 
     /// <summary>
@@ -183,6 +201,7 @@ internal sealed class Scheduler(KeyValueCache cache, StepLimits limits, PrefixCa
         sequence.Adapter?.Stop();
         sequence.Cache.Release();
         sequence.HasStarted = false;
+        sequence.DropDraft();
         counters.Preemptions++;
         Insert(waiting, sequence);
     }

@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Globalization;
 using Lapidary.KvCache;
 using Lapidary.Scheduling;
+using Lapidary.Speculation;
 
 namespace Lapidary.Server.Metrics;
 
@@ -113,12 +114,23 @@ internal sealed class ServerMetrics : IDisposable
             ("stop", now.FinishedStop), ("length", now.FinishedLength), ("abort", now.FinishedAbort), ("error", now.FinishedError));
         text.Counter("vllm:corrupted_requests_total", "Choices whose logits were not numbers.", now.CorruptedRequests);
         text.Counter("vllm:admission_rejections_total", "Requests refused because too many waited.", now.Rejections);
+        if (model.Model.Speculative is { } speculative) Write(text, now.Speculation, speculative.NumSpeculativeTokens);
         text.Histogram("vllm:iteration_tokens_total", "Tokens of a step.", StepTokens.Bounds, now.StepTokens.Counts, now.StepTokens.Sum);
         text.Histogram(interTokenLatency, "vllm:time_per_output_token_seconds"); // the older name
         foreach (Histogram histogram in (Histogram[])[timeToFirstToken, interTokenLatency, timePerOutputToken, endToEnd, queued, inference, prefill, decode,
             promptTokens, generationTokens, maxGenerationTokens, paramsN, paramsMaxTokens])
             text.Histogram(histogram);
         return text.ToString();
+    }
+
+    /// <summary>Only where drafts are made, as in vLLM.</summary>
+    private static void Write(PrometheusText text, SpeculationStatistics drafts, int mostTokens)
+    {
+        text.Counter("vllm:spec_decode_num_drafts_total", "Drafts that were computed.", drafts.NumDrafts);
+        text.Counter("vllm:spec_decode_num_draft_tokens_total", "Tokens of drafts that were computed.", drafts.NumDraftTokens);
+        text.Counter("vllm:spec_decode_num_accepted_tokens_total", "Tokens of drafts that became text.", drafts.NumAcceptedTokens);
+        text.Counters("vllm:spec_decode_num_accepted_tokens_per_pos_total", "Tokens of drafts that became text, by place in the draft.", "position",
+            [.. drafts.NumAcceptedTokensPerPosition.Take(mostTokens).Select((accepted, position) => (position.ToString(CultureInfo.InvariantCulture), accepted))]);
     }
 
     public void Dispose() => meter.Dispose();

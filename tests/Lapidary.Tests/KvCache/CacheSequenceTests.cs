@@ -22,9 +22,9 @@ public sealed class CacheSequenceTests
                     if (step >= sequencesOfSteps[i].Count) continue;
                     int tokens = Math.Min(sequencesOfSteps[i][step], 200 - sequences[i].Length);
                     if (tokens == 0) continue;
-                    sequences[i].Reserve(new int[tokens]);
+                    sequences[i].Reserve(tokens);
                     AssertVisiblePositionsAreDistinct(cache, sequences, tokens, i);
-                    sequences[i].Advance(tokens);
+                    sequences[i].Advance(new int[tokens]);
                 }
             foreach (CacheSequence sequence in sequences) sequence.Dispose();
             Assert.All(cache.Groups, group => Assert.Equal(group.Pool.Blocks, group.Pool.Free));
@@ -38,8 +38,8 @@ public sealed class CacheSequenceTests
         using CacheSequence sequence = cache.NewSequence();
         for (int i = 0; i < 128; i++)
         {
-            sequence.Reserve([1, 2, 3, 4]);
-            sequence.Advance(4);
+            sequence.Reserve(4);
+            sequence.Advance([1, 2, 3, 4]);
         }
         BlockPool sliding = cache.Groups[KeyValueCache.SlidingGroup].Pool, full = cache.Groups[KeyValueCache.FullGroup].Pool;
         Assert.True(sliding.Blocks <= 2, $"{sliding.Blocks} blocks of 16 for a window of 8");
@@ -52,7 +52,7 @@ public sealed class CacheSequenceTests
         using CpuKernels kernels = new(threads: 1);
         using KeyValueCache cache = new(kernels, Config, contextLength: 10, maxStepTokens: 10);
         using CacheSequence sequence = cache.NewSequence();
-        Assert.Throws<ArgumentOutOfRangeException>(() => sequence.Reserve(new int[11]));
+        Assert.Throws<ArgumentOutOfRangeException>(() => sequence.Reserve(11));
     }
 
     private static void AssertVisiblePositionsAreDistinct(KeyValueCache cache, CacheSequence[] sequences, int newTokens, int growing)

@@ -2,6 +2,7 @@ using Lapidary.Cpu;
 using Lapidary.Models;
 using Lapidary.Sampling;
 using Lapidary.Scheduling;
+using Lapidary.Speculation;
 using Lapidary.Tests.Cpu;
 
 namespace Lapidary.Tests.Scheduling;
@@ -20,11 +21,26 @@ public sealed class AllocationTests
     [InlineData(0, 50_000, long.MaxValue)] // those who ask for log-probabilities get objects: the measurement sees them
     public void A_step_of_the_engine_allocates_no_managed_memory(int? logprobs, long least, long most)
     {
+        (int tokens, long allocated) = Measure(logprobs, speculative: null);
+        Assert.Equal(150 * Kinds.Length, tokens);
+        Assert.InRange(allocated, least, most);
+    }
+
+    [Fact]
+    public void Nor_does_one_that_checks_drafts()
+    {
+        (int tokens, long allocated) = Measure(logprobs: null, new NgramConfig(2, 1, 3));
+        Assert.InRange(tokens, 160 * Kinds.Length, 450 * Kinds.Length);
+        Assert.InRange(allocated, 0, 12_000);
+    }
+
+    private static (int Tokens, long Allocated) Measure(int? logprobs, SpeculativeConfig? speculative)
+    {
         using CpuKernels kernels = new();
         EngineOptions options = new() { MaxNumSeqs = 8, MaxNumBatchedTokens = 64 };
-        using LanguageModel model = LanguageModel.Open(Goldens.TinyModel, kernels, options.Sized(new LanguageModelOptions()));
+        using LanguageModel model = LanguageModel.Open(Goldens.TinyModel, kernels, options.Sized(new LanguageModelOptions { Speculative = speculative }));
         StepLimits limits = new(options.MaxNumSeqs, model.Batch.MaxTokens, model.Network.MaxLogitRows);
-        EngineCore core = new(kernels, model.Network, model.Cache, model.Batch, limits, PrefixCaching.On, new EngineCounters());
+        EngineCore core = new(kernels, model.Network, model.Cache, model.Batch, limits, PrefixCaching.On, new EngineCounters(), model.Drafter);
         SequenceFactory sequences = new(model.Cache, model.Config.VocabSize, model.Adapters, model.Tokenizer, model.EosTokenIds, TimeProvider.System);
         RequestHandle[] handles =
         [
@@ -32,7 +48,7 @@ public sealed class AllocationTests
             {
                 Id = "test",
                 PromptIds = [2, 300 + i],
-                Sampling = kind with { IgnoreEos = true, MaxTokens = 400, Logprobs = logprobs },
+                Sampling = kind with { IgnoreEos = true, MaxTokens = speculative is null ? 400 : 1100, Logprobs = logprobs },
             }, maxUnreadEvents: 100)),
         ];
         foreach (RequestHandle handle in handles)
@@ -42,9 +58,7 @@ public sealed class AllocationTests
         Run(core, handles, 200);
         long before = GC.GetTotalAllocatedBytes(precise: true);
         int tokens = Run(core, handles, 150);
-        long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
-        Assert.Equal(150 * Kinds.Length, tokens);
-        Assert.InRange(allocated, least, most);
+        return (tokens, GC.GetTotalAllocatedBytes(precise: true) - before);
     }
 
     private static int Run(EngineCore core, RequestHandle[] handles, int steps)

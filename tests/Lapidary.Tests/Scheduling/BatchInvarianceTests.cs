@@ -3,12 +3,13 @@ using Lapidary.KvCache;
 using Lapidary.Models;
 using Lapidary.Sampling;
 using Lapidary.Scheduling;
+using Lapidary.Speculation;
 
 namespace Lapidary.Tests.Scheduling;
 
 /// <summary>
 /// On the real model: tokens and log-probabilities of a request are the same to the last bit whatever runs beside it,
-/// however its prompt is cut, whether it is preempted and whether its prompt is found in the cache.
+/// however its prompt is cut, whether it is preempted, whether its prompt is found in the cache and whether drafts are checked.
 /// </summary>
 public sealed class BatchInvarianceTests
 {
@@ -26,18 +27,21 @@ public sealed class BatchInvarianceTests
         Outcome[] alone = [.. requests.Select(r => Run(kernels, new EngineOptions { MaxNumSeqs = 1, PrefixCaching = PrefixCaching.Off }, 1, [r with { Arrival = 0 }]).Outcomes[0])];
         Assert.Equal(alone.Length, alone.Distinct().Count()); // the comparison can tell
 
-        long preemptions = 0, hits = 0;
-        for (int mix = 0; mix < 3; mix++)
+        long preemptions = 0, hits = 0, accepted = 0, rejected = 0;
+        for (int mix = 0; mix < 4; mix++)
         {
             Random random = new(mix);
             EngineOptions options = new() { MaxNumSeqs = random.Next(3, 9), MaxNumBatchedTokens = random.Next(10, 90) };
             Request[] arriving = [.. requests.Select(r => r with { Arrival = random.Next(0, 30) })];
-            (Outcome[] outcomes, EngineStatistics statistics) = Run(kernels, options, cachedTexts: 1.5, arriving);
+            (Outcome[] outcomes, EngineStatistics statistics) = Run(kernels, options, cachedTexts: 1.5, arriving, mix == 0 ? null : new NgramConfig(1 + mix, 1, 3));
             Assert.Equal(alone, outcomes);
             preemptions += statistics.Preemptions;
             hits += statistics.PrefixCacheHits;
+            accepted += statistics.Speculation.NumAcceptedTokens;
+            rejected += statistics.Speculation.NumDraftTokens - statistics.Speculation.NumAcceptedTokens;
         }
         Assert.True(preemptions > 0 && hits > 0, $"{preemptions} preemptions, {hits} cached tokens");
+        Assert.True(accepted > 50 && rejected > 50, $"{accepted} tokens of drafts accepted, {rejected} rejected");
     }
 
     [Fact]
@@ -48,6 +52,7 @@ public sealed class BatchInvarianceTests
         Request[] requests = Requests(3);
         Outcome[] alone = [.. requests.Select(r => Run(kernels, new EngineOptions { MaxNumSeqs = 1 }, 1, [r]).Outcomes[0])];
         Assert.NotEqual(alone, Run(kernels, new EngineOptions { MaxNumSeqs = 3, MaxNumBatchedTokens = 60 }, 3, requests).Outcomes);
+        Assert.NotEqual(alone, [.. requests.Select(r => Run(kernels, new EngineOptions { MaxNumSeqs = 1 }, 1, [r], new NgramConfig(4, 1, 3)).Outcomes[0])]);
     }
 
     private static Request[] Requests(int count)
@@ -74,15 +79,15 @@ public sealed class BatchInvarianceTests
         }))];
     }
 
-    private static (Outcome[] Outcomes, EngineStatistics Statistics) Run(IKernels kernels, EngineOptions options, double cachedTexts, Request[] requests)
+    private static (Outcome[] Outcomes, EngineStatistics Statistics) Run(IKernels kernels, EngineOptions options, double cachedTexts, Request[] requests, SpeculativeConfig? speculative = null)
     {
         Gemma4Config config = Gemma4ConfigReader.Load(Goldens.TinyModel);
         long bytes = (long)(cachedTexts * CacheSize.ForSequences(config, KeyValueType.F32, Context, options.MaxNumBatchedTokens, 1).Bytes(config));
         using LanguageModel model = LanguageModel.Open(
-            Goldens.TinyModel, kernels, (options with { KvCacheMemory = bytes }).Sized(new LanguageModelOptions { ContextLength = Context }));
+            Goldens.TinyModel, kernels, (options with { KvCacheMemory = bytes }).Sized(new LanguageModelOptions { ContextLength = Context, Speculative = speculative }));
         EngineCounters counters = new();
         StepLimits limits = new(options.MaxNumSeqs, model.Batch.MaxTokens, model.Network.MaxLogitRows);
-        EngineCore core = new(kernels, model.Network, model.Cache, model.Batch, limits, options.PrefixCaching, counters);
+        EngineCore core = new(kernels, model.Network, model.Cache, model.Batch, limits, options.PrefixCaching, counters, model.Drafter);
         SequenceFactory sequences = new(model.Cache, model.Config.VocabSize, model.Adapters, model.Tokenizer, model.EosTokenIds, TimeProvider.System);
 
         RequestHandle[] handles = [.. requests.Select(r => new RequestHandle(r.Inference, 1000))];

@@ -2,6 +2,7 @@ using CsCheck;
 using Lapidary.Generation;
 using Lapidary.Sampling;
 using Lapidary.Scheduling;
+using Lapidary.Speculation;
 
 namespace Lapidary.Tests.Scheduling;
 
@@ -41,6 +42,8 @@ public sealed class SchedulerPropertyTests
         from rows in Gen.Int[0, 8]
         from texts in Gen.Int[1, 4]
         from caching in Gen.Frequency((4, Gen.Const(PrefixCaching.On)), (1, Gen.Const(PrefixCaching.Off)))
+        from drafts in Gen.Frequency((2, Gen.Const(0)), (3, Gen.Int[1, 6]))
+        from quality in Gen.OneOf(Gen.Const(0.0), Gen.Const(0.5), Gen.Const(0.9), Gen.Const(1.0))
         select new TestSizes
         {
             Window = window,
@@ -49,16 +52,18 @@ public sealed class SchedulerPropertyTests
             LogitRows = sequences + rows,
             CachedTexts = texts,
             PrefixCaching = caching,
+            DraftTokens = drafts,
+            DraftQuality = quality,
         };
 
     /// <summary>
-    /// Whatever comes, in whatever sizes: every choice gets exactly the tokens that the model's definition gives it alone,
+    /// Whatever comes, in whatever sizes and with whatever drafts: every choice gets exactly the tokens that the model's definition gives it alone,
     /// each in one event, one end, and everything is given back.
     /// </summary>
     [Fact]
     public void Every_choice_gets_its_own_tokens_once_and_nothing_is_left()
     {
-        long preemptions = 0, hits = 0;
+        long preemptions = 0, hits = 0, accepted = 0, rejected = 0;
         Gen.Select(AnySizes, AnyArrival.Array[1, 25]).Sample((sizes, arrivals) =>
         {
             using TestEngine engine = new(sizes);
@@ -86,8 +91,13 @@ public sealed class SchedulerPropertyTests
             engine.AssertIdle();
             Interlocked.Add(ref preemptions, engine.Counters.Preemptions);
             Interlocked.Add(ref hits, engine.Counters.PrefixCacheHits);
+            SpeculationStatistics drafts = engine.Counters.Speculation.Snapshot();
+            Assert.Equal(drafts.NumAcceptedTokens, drafts.NumAcceptedTokensPerPosition.Sum());
+            Interlocked.Add(ref accepted, drafts.NumAcceptedTokens);
+            Interlocked.Add(ref rejected, drafts.NumDraftTokens - drafts.NumAcceptedTokens);
         }, iter: 600);
         Assert.True(preemptions > 500 && hits > 5_000, $"the mixes are too tame: {preemptions} preemptions, {hits} cached tokens");
+        Assert.True(accepted > 10_000 && rejected > 5_000, $"the drafts are too tame: {accepted} tokens accepted, {rejected} rejected");
     }
 
     private static void AssertComplete(TestEngine engine, Arrival arrival, RequestHandle handle, int choice, TokenEvent[] events)

@@ -3,6 +3,7 @@ using Lapidary.KvCache;
 using Lapidary.Models;
 using Lapidary.Sampling;
 using Lapidary.Scheduling;
+using Lapidary.Speculation;
 using Lapidary.Tokenizers;
 
 namespace Lapidary.Tests.Scheduling;
@@ -20,6 +21,12 @@ internal sealed record TestSizes
     public int CachedTexts { get; init; } = 4;
     public PrefixCaching PrefixCaching { get; init; } = PrefixCaching.On;
     public int MaxUnreadEvents { get; init; } = 100_000;
+
+    /// <summary>Most tokens of a draft; 0 for none.</summary>
+    public int DraftTokens { get; init; }
+
+    /// <summary>Probability that a token of a draft is right.</summary>
+    public double DraftQuality { get; init; }
 }
 
 /// <summary>An engine over the fake model, stepped by the test itself.</summary>
@@ -32,7 +39,9 @@ internal sealed class TestEngine : IDisposable
     private readonly SequenceFactory sequences;
     private readonly List<(RequestHandle Handle, List<TokenEvent> Events)> submitted = [];
 
-    public TestEngine(TestSizes sizes, int? poisonToken = null, TimeProvider? time = null, Tokenizer? tokenizer = null, CacheSize? cacheSize = null)
+    public TestEngine(
+        TestSizes sizes, int? poisonToken = null, TimeProvider? time = null, Tokenizer? tokenizer = null, CacheSize? cacheSize = null,
+        IDrafter? drafter = null)
     {
         Sizes = sizes;
         Gemma4Config config = Config with { SlidingWindow = sizes.Window, VocabSize = FakeModel.Vocab };
@@ -40,7 +49,8 @@ internal sealed class TestEngine : IDisposable
         batch = new ForwardBatch(kernels, Cache, sizes.StepTokens, sizes.Sequences);
         Model = new FakeModel(kernels, Cache, sizes.StepTokens, sizes.LogitRows) { PoisonToken = poisonToken };
         sequences = new SequenceFactory(Cache, FakeModel.Vocab, Model.Adapters, tokenizer, [], time ?? TimeProvider.System);
-        Core = new EngineCore(kernels, Model, Cache, batch, new StepLimits(sizes.Sequences, sizes.StepTokens, sizes.LogitRows), sizes.PrefixCaching, Counters);
+        Core = new EngineCore(kernels, Model, Cache, batch, new StepLimits(sizes.Sequences, sizes.StepTokens, sizes.LogitRows), sizes.PrefixCaching, Counters,
+            drafter ?? (sizes.DraftTokens == 0 ? null : new OracleDrafter(Expected, sizes.DraftTokens, sizes.DraftQuality)));
     }
 
     public TestSizes Sizes { get; }
