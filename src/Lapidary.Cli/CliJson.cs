@@ -14,6 +14,7 @@ namespace Lapidary.Cli;
 [JsonSerializable(typeof(ConformanceReport))]
 [JsonSerializable(typeof(VerifyResult))]
 [JsonSerializable(typeof(QuantizeReport))]
+[JsonSerializable(typeof(PackReport))]
 [JsonSerializable(typeof(int[]))]
 [JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(RunResult))]

@@ -25,7 +25,13 @@ internal sealed class CpuChoices
 
     /// <param name="model">Folder or file of the model, for "auto".</param>
     /// <exception cref="RequestException">The number of threads is out of range.</exception>
-    public CpuKernels Open(ParseResult parsed, string? model) => Devices.Cpu(new CpuOptions
+    public CpuKernels Open(ParseResult parsed, string? model)
+    {
+        CpuOptions options = Options(parsed, model);
+        return model is null ? Devices.Cpu(options) : Devices.CpuFor(model, options);
+    }
+
+    private CpuOptions Options(ParseResult parsed, string? model) => new()
     {
         Threads = parsed.GetValue(threads),
         Arithmetic = parsed.GetValue(arithmetic) switch
@@ -35,7 +41,7 @@ internal sealed class CpuChoices
             _ => ArithmeticOf(model),
         },
         Assembly = parsed.GetValue(noAssembly) ? AssemblyUse.Refused : AssemblyUse.Allowed,
-    });
+    };
 
     /// <summary>Who runs a GGUF file expects the arithmetic that these files are made for.</summary>
     public static Arithmetic ArithmeticOf(string? model) => model is not null && IsGguf(model) ? Arithmetic.Fast : Arithmetic.Exact;

@@ -14,7 +14,11 @@ internal static class Devices
 
     /// <summary>With the arithmetic that the model's kind of file is made for.</summary>
     /// <inheritdoc cref="Cpu(int?)"/>
-    public static CpuKernels CpuFor(string model, int? threads) => Cpu(new CpuOptions { Threads = threads, Arithmetic = CpuChoices.ArithmeticOf(model) });
+    public static CpuKernels CpuFor(string model, int? threads) => CpuFor(model, new CpuOptions { Threads = threads, Arithmetic = CpuChoices.ArithmeticOf(model) });
+
+    /// <summary>With the model's packed weights, if there are any.</summary>
+    /// <inheritdoc cref="Cpu(int?)"/>
+    public static CpuKernels CpuFor(string model, CpuOptions options) => Cpu(options with { Panels = PackedFile.Find(model, options) });
 
     /// <inheritdoc cref="Cpu(int?)"/>
     public static CpuKernels Cpu(CpuOptions options) => options.Threads is < 1 or > 1024

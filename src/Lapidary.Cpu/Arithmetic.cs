@@ -21,6 +21,9 @@ public sealed record CpuOptions
 
     /// <summary>Whether kernels may be assembled at run time, where .NET has no intrinsic for an instruction.</summary>
     public AssemblyUse Assembly { get; init; } = AssemblyUse.Allowed;
+
+    /// <summary>Where packed weights come from, or go to; null to pack at load. Open as long as the models loaded with it.</summary>
+    public PanelStore? Panels { get; init; }
 }
 
 public enum AssemblyUse

@@ -26,16 +26,16 @@ public sealed unsafe class CpuKernels : IKernels
         this.options = options;
         Threads = options.Threads ?? Environment.ProcessorCount;
         pool = new WorkerPool(Threads);
-        GroupedExperts grouped = new(pool, workspace, options.Arithmetic, options.Assembly);
-        HummingExperts a8 = new(pool, workspace, DType.I8, options.Assembly);
-        IExpertBackend[] others = [new BatchedExperts(pool, workspace), new HummingExperts(pool, workspace, DType.BF16, options.Assembly)];
+        GroupedExperts grouped = new(pool, workspace, options);
+        HummingExperts a8 = new(pool, workspace, DType.I8, options);
+        IExpertBackend[] others = [new BatchedExperts(pool, workspace), new HummingExperts(pool, workspace, DType.BF16, options)];
         ExpertBackends = options.Arithmetic == Arithmetic.Exact
             ? [new MarlinExperts(pool, workspace), grouped, .. others, a8, new ReferenceExperts()]
             : [a8, grouped, new MarlinExperts(pool, workspace), .. others, new ReferenceExperts()];
     }
 
     public int Threads { get; }
-    public string Description => $"CPU, {CpuFeatures.VectorBits}-bit vectors, {Threads} threads, {(options.Arithmetic == Arithmetic.Exact ? "exact" : "fast")} arithmetic";
+    public string Description => $"CPU, {CpuFeatures.VectorBits}-bit vectors, {Threads} threads, {(options.Arithmetic == Arithmetic.Exact ? "exact" : "fast")} arithmetic{(options.Panels is PackedWeights ? ", packed weights" : "")}";
     public IReadOnlyList<IExpertBackend> ExpertBackends { get; }
 
     public void Dispose()
@@ -99,7 +99,7 @@ public sealed unsafe class CpuKernels : IKernels
     public ILinear LoadLinear(params ReadOnlySpan<StoredMatrix> weights)
     {
         var parts = new WeightMatrix[weights.Length];
-        for (int i = 0; i < weights.Length; i++) parts[i] = WeightMatrix.Load(weights[i], options.Arithmetic, options.Assembly);
+        for (int i = 0; i < weights.Length; i++) parts[i] = WeightMatrix.Load(weights[i], options);
         return new CpuLinear(parts);
     }
 

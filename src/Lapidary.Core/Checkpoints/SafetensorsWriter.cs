@@ -38,15 +38,18 @@ public sealed record TensorToWrite(string Name, DType DType, IReadOnlyList<long>
 /// </summary>
 public static class SafetensorsWriter
 {
+    private const int LeastAlignment = 8;
+
     /// <summary>Writes beside <paramref name="path"/> first and renames at the end: a file of that name is always whole.</summary>
     /// <exception cref="CheckpointException">The file cannot be written.</exception>
-    public static void WriteFile(string path, IEnumerable<TensorToWrite> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    /// <param name="alignment">The data begins at a multiple of it: a power of two, at least 8.</param>
+    public static void WriteFile(string path, IEnumerable<TensorToWrite> tensors, IReadOnlyDictionary<string, string>? metadata = null, int alignment = LeastAlignment)
     {
         string partial = path + ".partial";
         try
         {
             using (FileStream stream = new(partial, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 1 << 16))
-                Write(stream, tensors, metadata);
+                Write(stream, tensors, metadata, alignment);
             File.Move(partial, path, overwrite: true);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -61,11 +64,11 @@ public static class SafetensorsWriter
 
     /// <exception cref="ArgumentException">Two tensors of one name, a name that is not valid Unicode or reserved, or too many dimensions.</exception>
     /// <exception cref="InvalidOperationException">A tensor wrote another number of bytes than its shape needs.</exception>
-    public static void Write(Stream stream, IEnumerable<TensorToWrite> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Write(Stream stream, IEnumerable<TensorToWrite> tensors, IReadOnlyDictionary<string, string>? metadata = null, int alignment = LeastAlignment)
     {
         TensorToWrite[] ordered = [.. tensors.OrderByDescending(tensor => tensor.DType.Size()).ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
         CheckNames(ordered);
-        WriteHeader(stream, ordered, metadata);
+        WriteHeader(stream, ordered, metadata, alignment);
         CountingStream counted = new(stream);
         foreach (TensorToWrite tensor in ordered)
         {
@@ -90,7 +93,7 @@ public static class SafetensorsWriter
         }
     }
 
-    private static void WriteHeader(Stream stream, TensorToWrite[] tensors, IReadOnlyDictionary<string, string>? metadata)
+    private static void WriteHeader(Stream stream, TensorToWrite[] tensors, IReadOnlyDictionary<string, string>? metadata, int alignment)
     {
         ArrayBufferWriter<byte> header = new();
         using (Utf8JsonWriter json = new(header))
@@ -106,7 +109,7 @@ public static class SafetensorsWriter
             foreach (TensorToWrite tensor in tensors) begin = WriteEntry(json, tensor, begin);
             json.WriteEndObject();
         }
-        int padding = -header.WrittenCount & 7;
+        int padding = -(sizeof(ulong) + header.WrittenCount) & (alignment - 1);
         header.GetSpan(padding)[..padding].Fill((byte)' ');
         header.Advance(padding);
         if (header.WrittenCount > SafetensorsFile.LongestHeader)

@@ -26,18 +26,26 @@ internal sealed unsafe class IntegerMatrix : AssembledMatrix
     private readonly IntegerPanels panels;
     private readonly TileKernels kernels;
 
-    public IntegerMatrix(QuantizedMatrix source)
+    /// <param name="store">Has the panels, or is told of them; null for neither.</param>
+    public IntegerMatrix(QuantizedMatrix source, PanelStore? store = null)
         : base(source.Rows, source.Columns)
     {
         this.source = source;
-        panels = new IntegerPanels(source);
-        source.Release();
+        panels = store?.Find(source) ?? Pack(source, store);
         kernels = kernelsByLayout.GetOrAdd(
             panels.Layout, layout => new(() => new TileKernels(IntegerTile.MaxTokens, tokens => new IntegerTile(layout).Assemble(tokens)))).Value;
         Form = Int8Form.For(panels.Layout, source.Columns);
     }
 
-    public override long ByteLength => panels.Panels * panels.PanelBytes;
+    private static IntegerPanels Pack(QuantizedMatrix source, PanelStore? store)
+    {
+        IntegerPanels panels = IntegerPanels.Pack(source);
+        source.Release();
+        store?.Packed(source, panels);
+        return panels;
+    }
+
+    public override long ByteLength => panels.ByteLength;
 
     public override HiddenForm Form { get; }
 

@@ -1,4 +1,5 @@
 using System.Runtime.ExceptionServices;
+using Lapidary.Checkpoints;
 using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Assembly;
@@ -6,26 +7,47 @@ namespace Lapidary.Cpu.Assembly;
 /// <summary>A quantised matrix packed into panels of 16 rows (<see cref="PanelLayout"/>). Rows and columns beyond the last are 0.</summary>
 internal sealed unsafe class IntegerPanels : IDisposable
 {
+    private readonly object? owner; // of memory that lies in a file
     private byte* memory;
 
-    /// <exception cref="BackendException">A scale that is not finite.</exception>
-    public IntegerPanels(QuantizedMatrix matrix)
+    /// <param name="owner">Of the memory, kept; null when the panels are to free it.</param>
+    private IntegerPanels(QuantizedMatrix matrix, PanelLayout layout, byte* memory, object? owner)
     {
         Rows = matrix.Rows;
-        Steps = (matrix.Columns + PanelLayout.StepColumns - 1) / PanelLayout.StepColumns;
-        Panels = (Rows + PanelLayout.Rows - 1) / PanelLayout.Rows;
-        Layout = PanelLayout.For(matrix.Format, PanelScales.SmallestKind(matrix), matrix.GroupsPerBlock);
-        PanelBytes = Layout.PanelBytes(Steps);
-        nuint bytes = checked((nuint)Panels * (nuint)PanelBytes);
-        memory = (byte*)LargePages.Allocate(bytes);
+        Steps = StepsOf(matrix);
+        Panels = PanelsOf(matrix);
+        Layout = layout;
+        PanelBytes = layout.PanelBytes(Steps);
+        this.memory = memory;
+        this.owner = owner;
+    }
+
+    /// <exception cref="BackendException">A scale that is not finite.</exception>
+    public static IntegerPanels Pack(QuantizedMatrix matrix)
+    {
+        PanelLayout layout = PanelLayout.For(matrix.Format, PanelScales.SmallestKind(matrix), matrix.GroupsPerBlock);
+        nuint bytes = checked((nuint)PanelsOf(matrix) * (nuint)layout.PanelBytes(StepsOf(matrix)));
+        IntegerPanels panels = new(matrix, layout, (byte*)LargePages.Allocate(bytes), owner: null);
         try
         {
-            Parallel.For(0, Panels, () => new PanelWriter(matrix, this), (panel, _, writer) => writer.Write(panel), _ => { });
+            Parallel.For(0, panels.Panels, () => new PanelWriter(matrix, panels), (panel, _, writer) => writer.Write(panel), _ => { });
         }
         catch (AggregateException exception)
         {
+            panels.Dispose();
             ExceptionDispatchInfo.Throw(exception.InnerExceptions[0]); // what is wrong with the matrix, not how many threads met it
         }
+        return panels;
+    }
+
+    /// <summary>Panels packed before, where they are stored; null when the tensor has another size.</summary>
+    /// <param name="tensor">[panels, bytes of a panel]</param>
+    public static IntegerPanels? Stored(QuantizedMatrix matrix, ScaleKind scales, StoredTensor tensor)
+    {
+        PanelLayout layout = PanelLayout.For(matrix.Format, scales, matrix.GroupsPerBlock);
+        return tensor.DType == DType.U8 && tensor.Shape.SequenceEqual([PanelsOf(matrix), layout.PanelBytes(StepsOf(matrix))])
+            ? new(matrix, layout, (byte*)tensor.Address, tensor)
+            : null;
     }
 
     ~IntegerPanels() => Free();
@@ -35,6 +57,9 @@ internal sealed unsafe class IntegerPanels : IDisposable
     public int Steps { get; }
     public int Panels { get; }
     public nint PanelBytes { get; }
+
+    /// <summary>Bytes of all panels.</summary>
+    public long ByteLength => Panels * PanelBytes;
 
     public byte* Panel(int panel) => memory + panel * PanelBytes;
 
@@ -50,7 +75,11 @@ internal sealed unsafe class IntegerPanels : IDisposable
     private void Free()
     {
         if (memory == null) return;
-        LargePages.Free(memory);
+        if (owner is null) LargePages.Free(memory);
         memory = null;
     }
+
+    private static int StepsOf(QuantizedMatrix matrix) => (matrix.Columns + PanelLayout.StepColumns - 1) / PanelLayout.StepColumns;
+
+    private static int PanelsOf(QuantizedMatrix matrix) => (matrix.Rows + PanelLayout.Rows - 1) / PanelLayout.Rows;
 }

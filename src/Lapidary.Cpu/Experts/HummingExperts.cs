@@ -10,14 +10,14 @@ namespace Lapidary.Cpu.Experts;
 /// processor's narrow dot products take. Rounding changes results, so it is never chosen unasked.
 /// </summary>
 /// <param name="hiddenStates">BF16, or I8 with a scale for each 32 columns.</param>
-internal sealed class HummingExperts(WorkerPool pool, Workspace workspace, DType hiddenStates, AssemblyUse assembly) : IExpertBackend
+internal sealed class HummingExperts(WorkerPool pool, Workspace workspace, DType hiddenStates, CpuOptions options) : IExpertBackend
 {
     private const int BlockSize = 32;
 
     public string Name => hiddenStates == DType.I8 ? "humming-a8" : "humming";
 
     public string Purpose => hiddenStates == DType.I8
-        ? $"codes of 1 to 8 bits times int8 hidden states, integer dot products{(AssemblySupport.RefusesInt8(assembly) is null ? " (AVX512-VNNI)" : "")}"
+        ? $"codes of 1 to 8 bits times int8 hidden states, integer dot products{(AssemblySupport.RefusesInt8(options.Assembly) is null ? " (AVX512-VNNI)" : "")}"
         : "codes of 1 to 8 bits times bfloat16 hidden states";
 
     public DType HiddenStates => hiddenStates;
@@ -30,7 +30,7 @@ internal sealed class HummingExperts(WorkerPool pool, Workspace workspace, DType
     private WeightMatrix Load(StoredMatrix matrix) => matrix switch
     {
         QuantizedMatrix quantized when hiddenStates == DType.I8 && PanelLayout.Refusal(quantized.Format) is null
-            => WeightMatrix.Load(quantized, Arithmetic.Fast, assembly),
+            => WeightMatrix.LoadInteger(quantized, options),
         QuantizedMatrix quantized => WeightMatrix.LoadRounded(quantized, hiddenStates),
         _ => throw new BackendException($"matrix \"{matrix.Name}\" is {matrix.Format}; {Name} multiplies codes of 1 to 8 bits"),
     };

@@ -35,15 +35,19 @@ internal abstract unsafe class WeightMatrix : IDisposable
     public abstract void Dispose();
 
     /// <summary>The fastest way that the arithmetic allows.</summary>
-    public static WeightMatrix Load(StoredMatrix matrix, Arithmetic arithmetic, AssemblyUse assembly) => matrix switch
+    public static WeightMatrix Load(StoredMatrix matrix, CpuOptions options) => matrix switch
     {
-        _ when arithmetic == Arithmetic.Exact => Load(matrix),
-        QuantizedMatrix quantized when PanelLayout.Refusal(quantized.Format) is null
-            => AssemblySupport.RefusesInt8(assembly) is null ? new IntegerMatrix(quantized) : LoadRounded(quantized, DType.I8),
-        DenseMatrix { Tensor.DType: DType.BF16 } dense when AssemblySupport.RefusesBFloat16(assembly) is null
+        _ when options.Arithmetic == Arithmetic.Exact => Load(matrix),
+        QuantizedMatrix quantized when PanelLayout.Refusal(quantized.Format) is null => LoadInteger(quantized, options),
+        DenseMatrix { Tensor.DType: DType.BF16 } dense when AssemblySupport.RefusesBFloat16(options.Assembly) is null
             => new BFloat16Matrix(dense.Tensor),
         _ => Load(matrix),
     };
+
+    /// <summary>Integer codes times 8-bit hidden states.</summary>
+    public static WeightMatrix LoadInteger(QuantizedMatrix matrix, CpuOptions options) => AssemblySupport.RefusesInt8(options.Assembly) is null
+        ? new IntegerMatrix(matrix, options.Panels)
+        : LoadRounded(matrix, DType.I8);
 
     public static WeightMatrix Load(StoredMatrix matrix) => CpuFeatures.VectorBits switch
     {

@@ -36,7 +36,7 @@ public abstract class ModelFiles : IDisposable
     /// <exception cref="LapidaryException">It is no model, or one that cannot be served.</exception>
     public static ModelFiles Open(string path)
     {
-        if (path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) return GgufModelFiles.OpenFile(path);
+        if (IsGguf(path)) return GgufModelFiles.OpenFile(path);
         if (!Directory.Exists(path))
             throw new ConfigException($"{path}: no such folder; a model is a folder with config.json and *.safetensors, or a *.gguf file");
         if (File.Exists(Path.Combine(path, "config.json"))) return FolderModelFiles.OpenFolder(path);
@@ -48,6 +48,19 @@ public abstract class ModelFiles : IDisposable
             _ => FolderModelFiles.OpenFolder(path), // says what is missing
         };
     }
+
+    /// <summary>The files that decide what a model computes: one *.gguf, or config.json and *.safetensors.</summary>
+    /// <param name="path">As for <see cref="Open"/>; what is no model has no files.</param>
+    public static IReadOnlyList<string> SourceFiles(string path)
+    {
+        if (IsGguf(path)) return [path];
+        string config = Path.Combine(path, "config.json");
+        return File.Exists(config) ? [config, .. Directory.GetFiles(path, "*.safetensors").Order(StringComparer.Ordinal)]
+            : Directory.Exists(path) ? Directory.GetFiles(path, "*.gguf")
+            : [];
+    }
+
+    private static bool IsGguf(string path) => path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase);
 
     public abstract void Dispose();
 }

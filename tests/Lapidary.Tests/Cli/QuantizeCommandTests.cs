@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Lapidary.Cpu;
 using Lapidary.Tests.Checkpoints;
 
 namespace Lapidary.Tests.Cli;
@@ -39,5 +40,42 @@ public sealed class QuantizeCommandTests
         Assert.Equal(1, result.ExitCode);
         Assert.Contains(says, Assert.Single(result.ErrorLines), StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
+    }
+
+    [Fact]
+    public void Packed_weights_are_used_at_the_next_start_unless_the_model_has_changed()
+    {
+        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
+        using CheckpointFolder folder = new();
+        string model = folder["int4"], packed = $"{model}.packed";
+        Assert.Equal(0, LapidaryProcess.Run("quantize", Goldens.TinyModel, "--format", "int4", "--group-size", "32", "--out", model).ExitCode);
+        string[] run = ["run", "--model", model, "--arithmetic", "fast", "Write a story about a cat named Tom.", "--temperature", "0", "--max-tokens", "12"];
+        string text = LapidaryProcess.Run(run).Output;
+
+        CommandResult report = LapidaryProcess.Run("quantize", model, "--format", "packed", "--json");
+        Assert.Equal((0, ""), (report.ExitCode, report.Error));
+        Assert.Equal(438, JsonNode.Parse(report.Output)!["matrices"]!.GetValue<int>());
+        string bench = LapidaryProcess.Run("bench", "--model", model, "--arithmetic", "fast", "--prompt", "1", "--generate", "1", "--repetitions", "1", "--json").Output;
+        Assert.Contains("packed weights", JsonNode.Parse(bench)!["device"]!.GetValue<string>(), StringComparison.Ordinal);
+        CommandResult again = LapidaryProcess.Run(run);
+        Assert.Equal(text, again.Output);
+        Assert.DoesNotContain("warning", again.Error, StringComparison.Ordinal);
+        Assert.Contains("no-assembly was given", LapidaryProcess.Run([.. run, "--no-assembly"]).Error, StringComparison.Ordinal);
+
+        File.SetLastWriteTimeUtc(Path.Combine(model, "config.json"), DateTime.UtcNow.AddMinutes(1));
+        CommandResult changed = LapidaryProcess.Run(run);
+        Assert.Equal((0, text), (changed.ExitCode, changed.Output));
+        Assert.Contains($"warning: {packed} was packed from other files", changed.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--format packed --group-size 32", "--group-size is not for --format packed")]
+    [InlineData("--format packed", "has no integer weights")]
+    [InlineData("--format int4", "--out is missing")]
+    public void Packing_is_refused_where_it_makes_no_sense(string options, string says)
+    {
+        CommandResult result = LapidaryProcess.Run(["quantize", Goldens.TinyModel, .. options.Split(' ')]);
+        Assert.Equal(1, result.ExitCode);
+        Assert.Contains(says, Assert.Single(result.ErrorLines), StringComparison.Ordinal);
     }
 }

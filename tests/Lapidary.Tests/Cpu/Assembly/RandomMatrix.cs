@@ -9,8 +9,8 @@ internal sealed class RandomMatrix : QuantizedMatrix
     private readonly float[] scales, offsets;
 
     /// <param name="rounding">Makes scales fit the type a test is about.</param>
-    public RandomMatrix(int rows, int columns, WeightFormat format, int seed, Func<float, float> rounding)
-        : base("random", rows, columns, format)
+    public RandomMatrix(int rows, int columns, WeightFormat format, int seed, Func<float, float> rounding, string name = "random")
+        : base(name, rows, columns, format)
     {
         Random random = new(seed);
         codes = new byte[rows * columns];
