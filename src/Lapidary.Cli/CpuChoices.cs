@@ -8,15 +8,18 @@ internal sealed class CpuChoices
 {
     private const string Auto = "auto", Exact = "exact", Fast = "fast";
 
+    public const string AboutArithmetic = "exact: hidden states in float32, as HuggingFace; fast: rounded to what the processor multiplies fastest, as llama.cpp; auto: fast for GGUF files and synthetic weights, else exact.";
+    public static readonly string[] ArithmeticNames = [Auto, Exact, Fast];
+
     private readonly Option<int?> threads = new("--threads") { Description = "Worker threads; one per processor by default." };
     private readonly Option<string> arithmetic = new("--arithmetic")
     {
-        Description = "exact: hidden states in float32, as HuggingFace; fast: rounded to what the processor multiplies fastest, as llama.cpp; auto: fast for GGUF files, else exact.",
+        Description = AboutArithmetic,
         DefaultValueFactory = _ => Auto,
     };
     private readonly Option<bool> noAssembly = new("--no-assembly") { Description = "Assemble no kernels at run time." };
 
-    public CpuChoices() => arithmetic.AcceptOnlyFromAmong(Auto, Exact, Fast);
+    public CpuChoices() => arithmetic.AcceptOnlyFromAmong(ArithmeticNames);
 
     public void AddTo(Command command)
     {
@@ -34,13 +37,17 @@ internal sealed class CpuChoices
     private CpuOptions Options(ParseResult parsed, string? model) => new()
     {
         Threads = parsed.GetValue(threads),
-        Arithmetic = parsed.GetValue(arithmetic) switch
-        {
-            Exact => Arithmetic.Exact,
-            Fast => Arithmetic.Fast,
-            _ => ArithmeticOf(model),
-        },
+        Arithmetic = ArithmeticNamed(parsed.GetValue(arithmetic), model),
         Assembly = parsed.GetValue(noAssembly) ? AssemblyUse.Refused : AssemblyUse.Allowed,
+    };
+
+    /// <param name="name">One of <see cref="ArithmeticNames"/>; null for "auto".</param>
+    /// <param name="model">Folder or file of the model.</param>
+    public static Arithmetic ArithmeticNamed(string? name, string? model) => name switch
+    {
+        Exact => Arithmetic.Exact,
+        Fast => Arithmetic.Fast,
+        _ => ArithmeticOf(model),
     };
 
     /// <summary>Who runs a GGUF file expects the arithmetic that these files are made for.</summary>

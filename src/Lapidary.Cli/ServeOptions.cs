@@ -5,7 +5,9 @@ namespace Lapidary.Cli;
 /// <summary>Options of <c>lapidary serve</c>; names are vLLM's where it has them.</summary>
 internal sealed class ServeOptions
 {
-    public Option<string?> Model { get; } = new("--model", "-m") { Description = "Model folder; the embedded model by default." };
+    public Option<string?> Model { get; } = new("--model", "-m") { Description = "Model folder or *.gguf file; the embedded model by default." };
+    public Option<string?> Synthetic { get; } = new("--synthetic") { Description = "Random weights of a published shape in place of a model, to try speed and memory: e.g. gemma4-26b-a4b:layers=6. Its text means nothing.", HelpName = "SHAPE" };
+    public Option<string?> Format { get; } = new("--format") { Description = "Weight format of synthetic weights; q4_0 by default." };
     public Option<string[]> ServedModelName { get; } = new("--served-model-name") { Description = "Name in the API; several may be given, the first is shown. The folder's name by default." };
     public Option<string?> Host { get; } = new("--host") { Description = "Address to listen on; 127.0.0.1 by default, 0.0.0.0 for all." };
     public Option<int?> Port { get; } = new("--port") { Description = "Port to listen on; 8000 by default, 0 for any free one." };
@@ -24,6 +26,7 @@ internal sealed class ServeOptions
     public Option<string?> ReasoningParser { get; } = new("--reasoning-parser") { Description = "The same as --tool-call-parser: one parser reads both." };
     public Option<string?> GenerationConfig { get; } = new("--generation-config") { Description = "Sampling where a request says nothing: auto for the model's generation_config.json (default), vllm for OpenAI's defaults." };
     public Option<int?> Threads { get; } = new("--threads") { Description = "Worker threads; one per processor by default." };
+    public Option<string?> Arithmetic { get; } = new("--arithmetic") { Description = CpuChoices.AboutArithmetic };
     public Option<string?> ExpertBackend { get; } = new("--expert-backend") { Description = "Force an expert backend (see inspect)." };
     public Option<string?> SpeculativeConfig { get; } = SpeculativeOption.Create();
     public LoraOptions Lora { get; } = new();
@@ -43,6 +46,7 @@ internal sealed class ServeOptions
     public ServeOptions()
     {
         PrefixCaching.AcceptOnlyFromAmong("on", "off");
+        Arithmetic.AcceptOnlyFromAmong(CpuChoices.ArithmeticNames);
         GenerationConfig.AcceptOnlyFromAmong("auto", "vllm");
         LogFormat.AcceptOnlyFromAmong("text", "json");
         LogLevel.AcceptOnlyFromAmong("debug", "information", "warning", "error", "none");
@@ -50,8 +54,8 @@ internal sealed class ServeOptions
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[Model, ServedModelName, Host, Port, ApiKey, SslCertfile, SslKeyfile, CorsOrigin, MaxModelLen, MaxNumSeqs, MaxNumBatchedTokens,
-            KvCacheMemory, MaxQueue, PrefixCaching, ChatTemplate, ToolCallParser, ReasoningParser, GenerationConfig, Threads, ExpertBackend, SpeculativeConfig,
+        foreach (Option option in (Option[])[Model, Synthetic, Format, ServedModelName, Host, Port, ApiKey, SslCertfile, SslKeyfile, CorsOrigin, MaxModelLen, MaxNumSeqs, MaxNumBatchedTokens,
+            KvCacheMemory, MaxQueue, PrefixCaching, ChatTemplate, ToolCallParser, ReasoningParser, GenerationConfig, Threads, Arithmetic, ExpertBackend, SpeculativeConfig,
             MaxConcurrentRequests, RateLimit, MaxBodyBytes, RequestTimeout, QueueTimeout, WriteTimeout, ShutdownTimeout, OtlpEndpoint, LogFormat, LogLevel, Config])
             command.Options.Add(option);
         Lora.AddTo(command);

@@ -24,9 +24,9 @@ internal static class ServeRun
         await using LapidaryServer http = await LapidaryServer.StartAsync(server);
         Console.Error.WriteLine($"listening on {http.Address}; loading {chosen.Model}");
 
-        using CpuKernels kernels = Devices.CpuFor(chosen.Model, chosen.Threads);
+        using CpuKernels kernels = chosen.Kernels();
         ProgressBar bar = new("loading", "layer");
-        using LanguageModel model = LanguageModel.Open(chosen.Model, kernels, limits.Sized(new LanguageModelOptions
+        using LanguageModel model = LanguageModel.Open(chosen.Files(), kernels, limits.Sized(new LanguageModelOptions
         {
             ContextLength = settings.Get(options.MaxModelLen),
             ExpertBackend = settings.Get(options.ExpertBackend),

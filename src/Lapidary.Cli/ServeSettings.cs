@@ -1,5 +1,7 @@
 using System.Globalization;
+using Lapidary.Cpu;
 using Lapidary.Models;
+using Lapidary.Models.Synthetic;
 using Lapidary.Scheduling;
 using Lapidary.Server;
 using Lapidary.Tools;
@@ -10,9 +12,24 @@ namespace Lapidary.Cli;
 /// <summary>What <c>lapidary serve</c> was asked for, checked.</summary>
 internal sealed class ServeSettings(ServeOptions options, Settings settings)
 {
-    public string Model { get; } = settings.Get(options.Model) ?? DefaultModel.Locate();
+    private readonly string? synthetic = settings.Get(options.Synthetic);
 
-    public int? Threads => Range(options.Threads, 1, 1024);
+    /// <summary>Folder, file, or shape of a synthetic model.</summary>
+    public string Model { get; } = settings.Get(options.Synthetic) ?? settings.Get(options.Model) ?? DefaultModel.Locate();
+
+    /// <exception cref="LapidaryException">It is no model that can be served.</exception>
+    public ModelFiles Files() => synthetic is null ? ModelFiles.Open(Model) : SyntheticModelFiles.Create(synthetic, settings.Get(options.Format) ?? "q4_0");
+
+    /// <summary>Synthetic weights are computed with like those of a GGUF file, as bench does.</summary>
+    public CpuKernels Kernels()
+    {
+        CpuOptions cpu = new()
+        {
+            Threads = Range(options.Threads, 1, 1024),
+            Arithmetic = CpuChoices.ArithmeticNamed(settings.Get(options.Arithmetic), synthetic is null ? Model : $"{synthetic}.gguf"),
+        };
+        return synthetic is null ? Devices.CpuFor(Model, cpu) : Devices.Cpu(cpu);
+    }
 
     public EngineOptions Engine()
     {

@@ -57,6 +57,35 @@ public sealed class ServeProcessTests
     }
 
     [Fact]
+    public async Task Random_weights_of_a_published_shape_are_served_like_a_model()
+    {
+        (Process process, HttpClient client) = await Serve([], "--synthetic", "gemma4-26b-a4b:layers=1,experts=2,vocab=7000", "--max-model-len", "512", "--max-num-seqs", "4");
+        using (process)
+        using (client)
+        {
+            Assert.Equal("gemma4-26b-a4b:layers=1,experts=2,vocab=7000", (await client.Get("/v1/models")).Json["data"]![0]!["id"]!.GetValue<string>());
+            Answer answer = await client.Post("/v1/chat/completions", """{"messages":[{"role":"user","content":"Hello 🎉"}],"max_tokens":40,"ignore_eos":true,"seed":1,"return_token_ids":true}""");
+            Assert.Equal((200, 40), (answer.Status, answer.Json["usage"]!["completion_tokens"]!.GetValue<int>()));
+            int[] ids = [.. answer.Json["choices"]![0]!["token_ids"]!.AsArray().Select(id => id!.GetValue<int>())];
+            Assert.Contains(ids, id => id >= 6144); // beyond the embedded model's vocabulary, and yet it has a text
+            Answer text = await client.Post("/detokenize", $$"""{"tokens":[{{string.Join(',', Enumerable.Range(0, 7000))}}]}""");
+            Assert.EndsWith(" w6999", text.Json["prompt"]!.GetValue<string>());
+            Assert.Equal(0, await End(process, "TERM"));
+        }
+    }
+
+    [Theory]
+    [InlineData("unknown synthetic model", "--synthetic", "gpt-5"), InlineData("unknown format \"q9\"", "--synthetic", "gemma4-26b-a4b:layers=1,experts=2,vocab=7000", "--format", "q9")]
+    [InlineData("vocabulary of 512 is smaller", "--synthetic", "gemma4-26b-a4b:layers=1,experts=2,vocab=512")]
+    public async Task A_synthetic_model_that_cannot_be_is_refused(string says, params string[] arguments)
+    {
+        using Process process = Start([], ["serve", "--port", "0", "--threads", "1", "--max-model-len", "64", "--max-num-seqs", "1", .. arguments]);
+        string error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(1, await End(process));
+        Assert.Contains(says, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_second_signal_ends_running_requests_at_once()
     {
         (Process process, HttpClient client) = await Serve([]);

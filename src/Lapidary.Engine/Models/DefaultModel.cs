@@ -7,9 +7,12 @@ public static class DefaultModel
 
     /// <summary>Its folder: LAPIDARY_MODEL when set, else models/gemma4-tiny beside the program or above it.</summary>
     /// <exception cref="ConfigException">It is in none of these places.</exception>
-    public static string Locate()
+    public static string Locate() => Environment.GetEnvironmentVariable("LAPIDARY_MODEL") is { Length: > 0 } chosen ? chosen : Embedded();
+
+    /// <summary>Its folder: models/gemma4-tiny beside the program or above it.</summary>
+    /// <exception cref="ConfigException">It is not there.</exception>
+    public static string Embedded()
     {
-        if (Environment.GetEnvironmentVariable("LAPIDARY_MODEL") is { Length: > 0 } chosen) return chosen;
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
             string candidate = Path.Combine(folder.FullName, Folder);

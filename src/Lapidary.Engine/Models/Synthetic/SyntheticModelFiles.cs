@@ -22,9 +22,11 @@ public sealed class SyntheticModelFiles : ModelFiles
     /// <summary>Nothing is stored.</summary>
     public override IReadOnlyList<StoredPart> Parts => [];
     public override GenerationConfig GenerationConfig => new(new SamplingParameters { Temperature = 0 }, new SamplingParameters(), []);
-    public override bool HasTokenizer => false;
-    public override Tokenizer LoadTokenizer() => throw new TokenizerException($"{Location} has no tokenizer; give token ids");
-    public override ChatTemplate LoadChatTemplate() => throw new TemplateException($"{Location} has no chat template; give token ids");
+    public override bool HasTokenizer => true;
+    public override Tokenizer LoadTokenizer() => SyntheticTokenizer.Create(Config.VocabSize);
+
+    /// <summary>The embedded model's, of the same family.</summary>
+    public override ChatTemplate LoadChatTemplate() => ChatTemplate.Load(DefaultModel.Embedded());
 
     public override void Dispose()
     {

@@ -8,7 +8,9 @@ namespace Lapidary.Models.Synthetic;
 /// <summary>Random weights of any name and shape: matrices in one format, vectors near 1, all from one seed.</summary>
 internal sealed class SyntheticWeights(WeightFormat format) : IWeightSource
 {
-    private const float Deviation = 0.02f;
+    // A trained model's hidden state says more than its last token. At the size of the other weights the embeddings would outweigh
+    // the layers, and the text would be one token for ever.
+    private const float Deviation = 0.02f, EmbeddingDeviation = 0.002f;
     private const int Seed = 1;
 
     private static readonly Dictionary<string, WeightFormat> formats = new(StringComparer.Ordinal)
@@ -48,7 +50,9 @@ internal sealed class SyntheticWeights(WeightFormat format) : IWeightSource
     public StoredMatrix Matrix(string name, int rows, int columns)
     {
         if (name.EndsWith("router.proj", StringComparison.Ordinal)) return Dense(name, DType.F32, rows, columns);
-        return format.Dense is { } dtype ? Dense(name, dtype, rows, columns) : new SyntheticMatrix(name, rows, columns, format, random.Next(), Deviation);
+        bool isEmbedding = name.EndsWith("embed_tokens", StringComparison.Ordinal);
+        return format.Dense is { } dtype ? Dense(name, dtype, rows, columns, isEmbedding ? (byte)0x3a : (byte)0x3c)
+            : new SyntheticMatrix(name, rows, columns, format, random.Next(), isEmbedding ? EmbeddingDeviation : Deviation);
     }
 
     public ExpertWeights Experts(string name, int count, int intermediateSize, int hiddenSize) => new(
@@ -63,12 +67,13 @@ internal sealed class SyntheticWeights(WeightFormat format) : IWeightSource
 
     public IReadOnlyList<string> Unused() => [];
 
-    private DenseMatrix Dense(string name, DType dtype, int rows, int columns)
+    /// <param name="high">Upper bits of every value: 0x3c for 2^-7 to 2^-5, 0x3a for 2^-11 to 2^-9, either sign.</param>
+    private DenseMatrix Dense(string name, DType dtype, int rows, int columns, byte high = 0x3c)
     {
         byte[] bytes = GC.AllocateUninitializedArray<byte>(checked(rows * columns * dtype.Size()), pinned: true);
         random.NextBytes(bytes.AsSpan(0, Math.Min(bytes.Length, 1 << 20)));
         for (int i = dtype.Size() - 1; i < Math.Min(bytes.Length, 1 << 20); i += dtype.Size())
-            bytes[i] = (byte)((bytes[i] & 0x80) | 0x3c); // 2^-7 to 2^-5, either sign
+            bytes[i] = (byte)((bytes[i] & 0x80) | high);
         for (int at = 1 << 20; at < bytes.Length; at += 1 << 20)
             bytes.AsSpan(0, Math.Min(1 << 20, bytes.Length - at)).CopyTo(bytes.AsSpan(at));
         return new DenseMatrix(Stored(name, dtype, [rows, columns], bytes));
