@@ -30,7 +30,43 @@ internal static class StandardStreams
     /// <summary>Bytes that are not UTF-8 throw <see cref="DecoderFallbackException"/>.</summary>
     public static StreamReader StrictInput() => new(Console.OpenStandardInput(), Strict);
 
+    /// <summary>From now on what standard error cannot take, because the disk behind it is full, is lost and nothing else happens.</summary>
+    public static void TolerateLostErrors()
+        => Console.SetError(TextWriter.Synchronized(new StreamWriter(new LossyStream(Console.OpenStandardError()), Utf8) { AutoFlush = true, NewLine = "\n" }));
+
     public static StreamWriter Output() => new(Console.OpenStandardOutput(), Utf8, bufferSize: 1 << 16) { NewLine = "\n" };
+}
+
+/// <summary>Passes bytes on; those that cannot be written are dropped.</summary>
+internal sealed class LossyStream(Stream target) : Stream
+{
+    public override bool CanRead => false;
+    public override bool CanSeek => false;
+    public override bool CanWrite => true;
+    public override long Length => throw new NotSupportedException();
+    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+    public override void Write(ReadOnlySpan<byte> buffer)
+    {
+        try
+        {
+            target.Write(buffer);
+        }
+        catch (IOException)
+        {
+            // The next line may find room again.
+        }
+    }
+
+    public override void Flush() { }
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
 }
 
 /// <summary>One JSON value a line.</summary>

@@ -86,6 +86,73 @@ public sealed class ServeProcessTests
     }
 
     [Fact]
+    public async Task A_full_disk_of_the_log_stops_nothing()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "needs /dev/full and /proc");
+        ProcessStartInfo start = new("sh", ["-c", $"exec dotnet '{Program}' serve --port 0 --threads 1 --log-level debug 2>/dev/full"]);
+        using Process process = Process.Start(start)!;
+        using HttpClient client = new() { BaseAddress = await ListeningPort(process) };
+        await Until(async () => (await client.Get("/ready")).Status == 200);
+        Answer[] answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => client.Post("/v1/completions", """{"prompt":"a","max_tokens":2}""")));
+        Assert.All(answers, answer => Assert.Equal(200, answer.Status));
+        (await client.Post("/v1/completions", "{")).AssertError(400, null, "invalid_json");
+        Assert.Equal(0, await End(process, "TERM"));
+    }
+
+    /// <summary>The port a process listens on, from its open sockets: it cannot say.</summary>
+    private static async Task<Uri> ListeningPort(Process process)
+    {
+        int port = 0;
+        await Until(() =>
+        {
+            string[] sockets = [.. Directory.GetFiles($"/proc/{process.Id}/fd").Select(fd => new FileInfo(fd).LinkTarget ?? "").Where(link => link.StartsWith("socket:[", StringComparison.Ordinal)).Select(link => link[8..^1])];
+            foreach (string line in File.ReadLines($"/proc/{process.Id}/net/tcp").Skip(1))
+                if (line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, string local, _, "0A", _, _, _, _, _, string inode, ..] && sockets.Contains(inode)) port = Convert.ToInt32(local.Split(':')[1], 16);
+            return Task.FromResult(port > 0);
+        });
+        return new Uri($"http://127.0.0.1:{port}");
+    }
+
+    private static async Task Until(Func<Task<bool>> condition)
+    {
+        for (long start = Stopwatch.GetTimestamp(); !await condition(); await Task.Delay(20, TestContext.Current.CancellationToken))
+            if (Stopwatch.GetElapsedTime(start).TotalSeconds > 60) Assert.Fail("it did not happen within 60 s");
+    }
+
+    [Theory, InlineData(1), InlineData(2)]
+    public async Task Under_load_every_request_ends_well_or_with_an_error_when_the_server_ends(int signals)
+    {
+        (Process process, HttpClient client) = await Serve([], "--max-num-seqs", "4", "--shutdown-timeout", "120");
+        using (process)
+        using (client)
+        {
+            // Streams and whole answers, more than run at a time; two signals must not wait for the long ones.
+            int tokens = signals == 1 ? 30 : 1900;
+            Task<string>[] streams = [.. Enumerable.Range(0, 8).Select(i => ReadStream(client, $$"""{"prompt":"Story {{i}}","max_tokens":{{tokens}},"ignore_eos":true,"stream":true,"n":{{(signals == 1 ? 1 : 16)}}}"""))];
+            Task<Answer>[] whole = [.. Enumerable.Range(0, 8).Select(i => client.Post("/v1/completions", $$"""{"prompt":"Tale {{i}}","max_tokens":{{tokens}},"ignore_eos":true,"n":{{(signals == 1 ? 1 : 16)}}}"""))];
+            await Until(async () => (await client.Get("/metrics")).Body.Contains("vllm:request_params_n_count{model_name=\"gemma4-tiny\",engine=\"0\"} 16.0", StringComparison.Ordinal)); // all are in
+            Assert.Equal(0, await End(process, [.. Enumerable.Repeat("TERM", signals)]));
+            foreach (string stream in await Task.WhenAll(streams))
+            {
+                string[] events = stream.Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+                if (events is [['{', ..]]) Assert.Contains("shutting_down", events[0], StringComparison.Ordinal); // waited still
+                else Assert.Equal("data: [DONE]", events[^1]);
+                if (signals == 1 && events.Length > 1) Assert.Contains("\"finish_reason\":\"length\"", events[^2], StringComparison.Ordinal);
+                if (signals == 2 && events.Length > 1) Assert.Contains("\"code\":\"shutting_down\"", events[^2], StringComparison.Ordinal);
+            }
+            foreach (Answer answer in await Task.WhenAll(whole))
+                if (answer.Status != 200) answer.AssertError(503, null, "shutting_down");
+        }
+    }
+
+    private static async Task<string> ReadStream(HttpClient client, string body)
+    {
+        using HttpRequestMessage request = new(HttpMethod.Post, "/v1/completions") { Content = new StringContent(body, System.Text.Encoding.UTF8, "application/json") };
+        using HttpResponseMessage response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        return await response.Content.ReadAsStringAsync();
+    }
+
+    [Fact]
     public async Task A_second_signal_ends_running_requests_at_once()
     {
         (Process process, HttpClient client) = await Serve([]);

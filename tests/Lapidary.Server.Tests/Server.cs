@@ -25,6 +25,14 @@ public sealed class Server : IAsyncLifetime
         this.limits = limits ?? new EngineOptions();
     }
 
+    /// <summary>What stands between model and processor; nothing by default.</summary>
+    internal Func<IKernels, IKernels> Device { get; init; } = kernels => kernels;
+
+    internal string Folder { get; init; } = DefaultModel.Locate();
+
+    /// <summary>Most tokens of a text; the model's own limit by default.</summary>
+    internal int? ContextLength { get; init; }
+
     internal EngineStatistics Statistics => engine!.Statistics;
 
     public const string ModelName = "gemma4-tiny";
@@ -48,7 +56,7 @@ public sealed class Server : IAsyncLifetime
 
     internal void Load()
     {
-        model = LanguageModel.Open(DefaultModel.Locate(), kernels, limits.Sized(new LanguageModelOptions { MaxLoras = 2 }));
+        model = LanguageModel.Open(Folder, Device(kernels), limits.Sized(new LanguageModelOptions { MaxLoras = 2, ContextLength = ContextLength }));
         engine = new EngineLoop(model, limits);
         http!.Serve(new ServedModel(model, engine, [ModelName, "alias"]));
     }
