@@ -37,9 +37,11 @@ internal sealed class CpuChoices
     private CpuOptions Options(ParseResult parsed, string? model) => new()
     {
         Threads = parsed.GetValue(threads),
-        Arithmetic = ArithmeticNamed(parsed.GetValue(arithmetic), model),
+        Arithmetic = Chosen(parsed, model),
         Assembly = parsed.GetValue(noAssembly) ? AssemblyUse.Refused : AssemblyUse.Allowed,
     };
+
+    public Arithmetic Chosen(ParseResult parsed, string? model) => ArithmeticNamed(parsed.GetValue(arithmetic), model);
 
     /// <param name="name">One of <see cref="ArithmeticNames"/>; null for "auto".</param>
     /// <param name="model">Folder or file of the model.</param>

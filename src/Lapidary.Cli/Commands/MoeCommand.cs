@@ -23,6 +23,7 @@ internal static class MoeCommand
         cells.AddTo(command);
         command.SetAction(parsed =>
         {
+            if (parsed.GetValue(markdown) && cells.AreSome(parsed)) throw new RequestException("--markdown writes the page of the whole matrix; leave out --expert-backend, --activation, --format, --shape and --arithmetic fast");
             ConformanceReport report = cells.Run(parsed, fault: null);
             if (parsed.GetValue(markdown))
             {
@@ -59,21 +60,24 @@ internal static class MoeCommand
         private readonly Option<string?> activation = new("--activation") { Description = "Only this activation; NAME_no_mul is the non-gated form." };
         private readonly Option<string?> format = new("--format") { Description = "Only this weight format." };
         private readonly Option<string?> shape = new("--shape") { Description = "Only this shape." };
-        private readonly Option<int?> threads = new("--threads") { Description = "Worker threads; one per processor by default." };
+        private readonly CpuChoices cpu = new();
         private readonly Option<bool> json = new("--json") { Description = "One JSON object with a row for each cell." };
 
         public void AddTo(Command command)
         {
-            foreach (Option option in (Option[])[backend, activation, format, shape, threads, json]) command.Options.Add(option);
+            foreach (Option option in (Option[])[backend, activation, format, shape, json]) command.Options.Add(option);
+            cpu.AddTo(command);
         }
+
+        /// <summary>Whether they are not the whole matrix in the arithmetic that is the default.</summary>
+        public bool AreSome(ParseResult parsed)
+            => new[] { backend, activation, format, shape }.Any(option => parsed.GetValue(option) is not null) || cpu.Chosen(parsed, model: null) == Arithmetic.Fast;
 
         public bool Json(ParseResult parsed) => parsed.GetValue(json);
 
         public ConformanceReport Run(ParseResult parsed, MoeFault? fault)
         {
-            int? count = parsed.GetValue(threads);
-            if (count is < 1 or > 1024) throw new RequestException($"--threads is {count}, expected 1 to 1024");
-            using CpuKernels kernels = new(count);
+            using CpuKernels kernels = cpu.Open(parsed, model: null);
             ProgressBar bar = new("checking", "cell");
             ConformanceReport report = MoeConformance.Run(kernels, new ConformanceOptions
             {

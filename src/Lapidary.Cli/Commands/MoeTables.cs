@@ -28,15 +28,16 @@ internal static class MoeTables
     /// <summary>Errors of each backend, and the cells that failed (with a fault: that did not).</summary>
     public static void Conformance(ConformanceReport report)
     {
-        Table table = new Table().Border(TableBorder.Rounded).AddColumns("backend", "cells", "failed", "refused", "largest error", "of bound", "in the tail");
+        Table table = new Table().Border(TableBorder.Rounded).AddColumns("backend", "cells", "failed", "refused", "error", "bound", "tail", "unrounded");
         foreach (IGrouping<string, ConformanceCell> backend in report.Cells.GroupBy(c => c.Backend))
         {
             ConformanceCell[] ran = [.. backend.Where(c => c.Outcome is CellOutcome.Passed or CellOutcome.Failed)];
             table.AddRow(
                 Markup.Escape(backend.Key), $"{ran.Length}", $"{ran.Count(c => c.Outcome == CellOutcome.Failed)}", $"{backend.Count(c => c.Outcome == CellOutcome.Refused)}",
-                Number(ran.Max(c => c.Error)), Number(ran.Max(c => (double?)c.Bound)), Number(ran.Max(c => c.TailError)));
+                Number(ran.Max(c => c.Error)), Number(ran.Max(c => (double?)c.Bound)), Number(ran.Max(c => c.TailError)), Number(ran.Max(c => c.Unrounded)));
         }
         AnsiConsole.Write(table);
+        Console.WriteLine("error: largest, against float64 that rounds hidden states as the backend states; unrounded: against float64 that does not");
         CellOutcome notable = report.Fault is null ? CellOutcome.Failed : CellOutcome.Passed;
         ConformanceCell[] listed = [.. report.Cells.Where(c => c.Outcome == notable)];
         foreach (ConformanceCell cell in listed.Take(MostFailures))
@@ -61,5 +62,5 @@ internal static class MoeTables
         return failed > 0 ? $"[red]{failed} failed[/]" : passed == 0 ? "[grey]no[/]" : $"{passed}";
     }
 
-    private static string Number(double? value) => value is { } v ? v.ToString("0.0e+00", CultureInfo.InvariantCulture) : "-";
+    private static string Number(double? value) => value is { } v ? v.ToString("0.0e+0", CultureInfo.InvariantCulture) : "-";
 }

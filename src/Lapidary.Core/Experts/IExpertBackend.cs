@@ -43,8 +43,8 @@ public interface IExpertBackend
     /// <summary>Why this algorithm exists, in a few words, for people.</summary>
     string Purpose { get; }
 
-    /// <summary>What hidden states are rounded to before they meet weights: F32 (not at all), BF16 or I8 (by group). Sums are float32.</summary>
-    DType HiddenStates { get; }
+    /// <summary>What hidden states and activated values are when they meet such weights.</summary>
+    HiddenPrecision HiddenStates(WeightFormat weights);
 
     Support Supports(ExpertLayerSpec spec);
 

@@ -1,5 +1,6 @@
 using Lapidary.Cpu.Gemm;
 using Lapidary.Experts;
+using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Experts;
 
@@ -11,7 +12,7 @@ internal sealed class BatchedExperts(WorkerPool pool, Workspace workspace) : IEx
 {
     public string Name => "batched";
     public string Purpose => "[experts, max tokens, hidden] with counts, the form of expert-parallel dispatch; float32 hidden states, any weights";
-    public DType HiddenStates => DType.F32;
+    public HiddenPrecision HiddenStates(WeightFormat weights) => HiddenPrecision.Unrounded;
 
     public Support Supports(ExpertLayerSpec spec) => ExpertSupport.AnyMatrix(spec);
 

@@ -1,5 +1,6 @@
 using Lapidary.Cpu.Gemm;
 using Lapidary.Experts;
+using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Experts;
 
@@ -11,7 +12,7 @@ internal sealed class GroupedExperts(WorkerPool pool, Workspace workspace, CpuOp
 
     public string Name => "grouped";
     public string Purpose => $"tokens sorted by expert in blocks, grouped GEMMs, {(options.Arithmetic == Arithmetic.Exact ? "float32" : "narrow")} hidden states, any weights";
-    public DType HiddenStates => options.Arithmetic == Arithmetic.Exact ? DType.F32 : DType.BF16;
+    public HiddenPrecision HiddenStates(WeightFormat weights) => WeightMatrix.HiddenStates(weights, options);
 
     public Support Supports(ExpertLayerSpec spec) => ExpertSupport.AnyMatrix(spec);
 

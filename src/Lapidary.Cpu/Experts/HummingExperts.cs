@@ -20,7 +20,8 @@ internal sealed class HummingExperts(WorkerPool pool, Workspace workspace, DType
         ? $"codes of 1 to 8 bits times int8 hidden states, integer dot products{(AssemblySupport.RefusesInt8(options.Assembly) is null ? " (AVX512-VNNI)" : "")}"
         : "codes of 1 to 8 bits times bfloat16 hidden states";
 
-    public DType HiddenStates => hiddenStates;
+    public HiddenPrecision HiddenStates(WeightFormat weights)
+        => hiddenStates == DType.I8 ? HiddenPrecision.Int8(PanelLayout.StepColumns) : HiddenPrecision.BFloat16;
 
     public Support Supports(ExpertLayerSpec spec) => ExpertSupport.Codes(spec, [1, 2, 3, 4, 5, 6, 7, 8], "1 to 8");
 

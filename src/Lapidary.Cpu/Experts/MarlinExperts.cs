@@ -1,5 +1,6 @@
 using Lapidary.Cpu.Gemm;
 using Lapidary.Experts;
+using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Experts;
 
@@ -13,7 +14,7 @@ internal sealed class MarlinExperts(WorkerPool pool, Workspace workspace) : IExp
 
     public string Name => "marlin";
     public string Purpose => "4- and 8-bit codes repacked side by side, gate and up in one pass; float32 hidden states";
-    public DType HiddenStates => DType.F32;
+    public HiddenPrecision HiddenStates(WeightFormat weights) => HiddenPrecision.Unrounded;
 
     public Support Supports(ExpertLayerSpec spec) => ExpertSupport.Codes(spec, [4, 8], "4 and 8");
 

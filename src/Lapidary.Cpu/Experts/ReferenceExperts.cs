@@ -11,7 +11,7 @@ internal sealed class ReferenceExperts : IExpertBackend
     public string Name => "reference";
     public string Purpose => "plain loops, one thread, to check the others against";
 
-    public DType HiddenStates => DType.F32;
+    public HiddenPrecision HiddenStates(WeightFormat weights) => HiddenPrecision.Unrounded;
 
     public Support Supports(ExpertLayerSpec spec) => ExpertSupport.AnyMatrix(spec);
 

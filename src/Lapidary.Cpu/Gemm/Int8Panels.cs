@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Lapidary.Cpu.Assembly;
 using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Gemm;
@@ -14,7 +15,7 @@ internal sealed unsafe class Int8PanelMatrix<TLane, TBits, TDecoder> : WeightMat
     where TDecoder : struct, ICodeDecoder
 {
     /// <summary>Columns that share a scale of the hidden states.</summary>
-    private const int BlockColumns = 32;
+    private const int BlockColumns = PanelLayout.StepColumns; // as the assembled kernels
 
     private readonly QuantizedMatrix source;
     private readonly TDecoder decoder;

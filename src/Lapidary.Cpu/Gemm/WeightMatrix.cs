@@ -1,5 +1,6 @@
 using Lapidary.Checkpoints;
 using Lapidary.Cpu.Assembly;
+using Lapidary.Experts;
 using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Gemm;
@@ -43,6 +44,13 @@ internal abstract unsafe class WeightMatrix : IDisposable
             => new BFloat16Matrix(dense.Tensor),
         _ => Load(matrix),
     };
+
+    /// <summary>What that makes of hidden states.</summary>
+    public static HiddenPrecision HiddenStates(WeightFormat weights, CpuOptions options)
+        => options.Arithmetic == Arithmetic.Exact ? HiddenPrecision.Unrounded
+        : PanelLayout.Refusal(weights) is null ? HiddenPrecision.Int8(PanelLayout.StepColumns)
+        : weights.Dense == DType.BF16 && AssemblySupport.RefusesBFloat16(options.Assembly) is null ? HiddenPrecision.BFloat16
+        : HiddenPrecision.Unrounded;
 
     /// <summary>Integer codes times 8-bit hidden states.</summary>
     public static WeightMatrix LoadInteger(QuantizedMatrix matrix, CpuOptions options) => AssemblySupport.RefusesInt8(options.Assembly) is null

@@ -7,7 +7,8 @@ namespace Lapidary.Conformance;
 
 /// <summary>A weight matrix of the matrix: as backends see it, and its values in float64 by the published definitions.</summary>
 /// <param name="Values">[rows, columns]</param>
-internal sealed record ConformanceMatrix(StoredMatrix Stored, double[] Values);
+/// <param name="Order">[columns], those of the first group first; empty without act-order.</param>
+internal sealed record ConformanceMatrix(StoredMatrix Stored, double[] Values, int[] Order);
 
 /// <summary>Codes, scales and offsets in memory.</summary>
 /// <param name="codes">[rows, columns]</param> <param name="scales">[rows, groups]</param>
@@ -82,7 +83,7 @@ internal sealed class ConformanceMatrixMaker
                     break;
             }
         }
-        return new(new DenseMatrix(new StoredTensor(name, type, [rows, columns], Marshal.UnsafeAddrOfPinnedArrayElement(bytes, 0), bytes)), values);
+        return new(new DenseMatrix(new StoredTensor(name, type, [rows, columns], Marshal.UnsafeAddrOfPinnedArrayElement(bytes, 0), bytes)), values, []);
     }
 
     private ConformanceMatrix MakeCoded(string name, int rows, int columns, double magnitude, Random random, Func<int, int, double> wish)
@@ -109,7 +110,8 @@ internal sealed class ConformanceMatrixMaker
                 values[r * columns + c] = numbers[code] * scales[group] + offsets[group];
             }
         }
-        return new(new CodedMatrix(name, rows, columns, weights, codes, scales, offsets, columnGroups), values);
+        return new(new CodedMatrix(name, rows, columns, weights, codes, scales, offsets, columnGroups), values,
+            [.. Enumerable.Range(0, columnGroups.Length).OrderBy(c => columnGroups[c])]);
     }
 
     /// <summary>The code whose number comes nearest to a share of the reach, -1 to 1; of types with zero points, of 0 to twice the reach.</summary>

@@ -23,15 +23,19 @@ public enum CellOutcome
 
 /// <summary>One backend on one activation, weight format and shape.</summary>
 /// <param name="Activation">Its name; "NAME_no_mul" for the non-gated form.</param>
+/// <param name="HiddenStates">What the backend rounds them to.</param>
 /// <param name="Error">Relative RMS error over tokens with wide gates; null where nothing ran.</param>
 /// <param name="TailError">The same over tokens whose gates lie in the negative tail.</param>
 /// <param name="MaxAbs">Largest difference of an output.</param>
 /// <param name="Bound">Of <paramref name="Error"/>.</param>
+/// <param name="Unrounded">Relative RMS error against float64 that rounds nothing: what rounding hidden states costs, and the
+/// rest. The others are against float64 with hidden states rounded as the backend states.</param>
+/// <param name="UnroundedBound">Of <paramref name="Unrounded"/>.</param>
 /// <param name="Reference">What the float64 activation was taken from.</param>
 /// <param name="Reason">Why it was refused, or what failed.</param>
 public sealed record ConformanceCell(
-    string Backend, string Activation, string Format, string Shape, CellOutcome Outcome, double? Error, double? TailError, double? MaxAbs,
-    double Bound, string Reference, string? Reason);
+    string Backend, string Activation, string Format, string Shape, string HiddenStates, CellOutcome Outcome, double? Error, double? TailError, double? MaxAbs,
+    double Bound, double? Unrounded, double UnroundedBound, string Reference, string? Reason);
 
 /// <summary>The whole matrix on one device.</summary>
 /// <param name="Fault">Name of the injected fault, or null.</param>

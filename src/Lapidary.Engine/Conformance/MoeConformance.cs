@@ -30,30 +30,25 @@ public sealed record ConformanceOptions
     public Action<int, int>? Progress { get; init; }
 }
 
-/// <summary>
-/// Bounds of a cell: of the relative RMS error over tokens with wide gates and over those in the tail of the activation, and
-/// of the largest difference of an output, in units of the largest expected (1 at least).
-/// </summary>
-internal readonly record struct CellBounds(double Wide, double Tail, double Absolute)
-{
-    /// <summary>
-    /// float32: 1e-5, where the erf form of GELU for its tanh form shows 5e-5 at least; in the tail 1 + tanh cancels, in
-    /// HuggingFace's float32 kernels too. bfloat16: 1e-2, as the error of one rounding is 2e-3. int8 in groups of 32: 2e-2, as
-    /// vLLM's own tests of int8 experts; rounding alone comes to 1e-2 here. A wrong form shows in the tail from 2e-2 on.
-    /// </summary>
-    public static CellBounds Of(DType hiddenStates) => hiddenStates switch
-    {
-        DType.F32 => new(1e-5, 1e-2, double.PositiveInfinity),
-        DType.I8 => new(2e-2, 1.5e-2, 2e-2),
-        _ => new(1e-2, 1e-2, 2e-2),
-    };
-
-    public bool Hold(CellErrors errors) => errors.Wide <= Wide && errors.Tail <= Tail && errors.MaxAbs <= Absolute * Math.Max(1, errors.Largest);
-}
-
 /// <summary>What a backend answers to one cell.</summary>
+/// <param name="HiddenStates">What it rounds them to.</param>
+/// <param name="Bound">Of its error against float64 that rounds them alike.</param>
+/// <param name="UnroundedBound">Of its error against float64 that rounds nothing.</param>
 /// <param name="Refusal">Why not; null when it serves it.</param>
-public sealed record CellAnswer(string Backend, string Activation, string Format, string Shape, string? Refusal);
+public sealed record CellAnswer(
+    string Backend, string Activation, string Format, string Shape, string HiddenStates, double Bound, double UnroundedBound, string? Refusal)
+{
+    internal static CellAnswer Of(IExpertBackend backend, ConformanceActivation activation, ConformanceFormat format, ConformanceShape shape)
+    {
+        HiddenPrecision precision = backend.HiddenStates(format.Weights);
+        CellBounds bounds = CellBounds.Of(precision);
+        return new(backend.Name, activation.Name, format.Name, shape.Name, precision.ToString(), bounds.Wide, bounds.Unrounded, backend.Supports(shape.Spec(activation, format)).Reason);
+    }
+
+    internal static CellAnswer Of(ConformanceCell cell) => new(
+        cell.Backend, cell.Activation, cell.Format, cell.Shape, cell.HiddenStates, cell.Bound, cell.UnroundedBound,
+        cell.Outcome == CellOutcome.Refused ? cell.Reason : null);
+}
 
 /// <summary>Activation × expert backend × weight format × shape against float64.</summary>
 public static class MoeConformance
@@ -65,7 +60,7 @@ public static class MoeConformance
            from shape in ConformanceShape.All
            from activation in ConformanceActivation.All(ActivationRegistry.Default)
            from backend in kernels.ExpertBackends
-           select new CellAnswer(backend.Name, activation.Name, format.Name, shape.Name, backend.Supports(shape.Spec(activation, format)).Reason),
+           select CellAnswer.Of(backend, activation, format, shape),
     ];
 
     /// <exception cref="RequestException">An option names no backend, activation, format or shape.</exception>

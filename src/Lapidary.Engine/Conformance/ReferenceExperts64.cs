@@ -1,10 +1,16 @@
+using Lapidary.Experts;
+
 namespace Lapidary.Conformance;
 
-/// <summary>The expert layer in float64, written as its definition; shares no code with any backend.</summary>
-internal sealed class ReferenceExperts64(ConformanceData data)
+/// <summary>
+/// The expert layer in float64, written as its definition; shares no code with any backend. What meets a matrix is rounded
+/// first as a backend states, so that what is left of its error is arithmetic.
+/// </summary>
+internal sealed class ReferenceExperts64(ConformanceData data, HiddenPrecision precision)
 {
     // [call][pair][i]: products with gate and up, which every activation takes.
-    private readonly (double[][] Gate, double[][] Up)[] projections = [.. data.Calls.Select(call => (Project(data, call, data.Gate), Project(data, call, data.Up)))];
+    private readonly (double[][] Gate, double[][] Up)[] projections =
+        [.. data.Calls.Select(call => (Project(data, precision, call, data.Gate), Project(data, precision, call, data.Up)))];
 
     /// <summary>[call][t, h]</summary>
     public double[][] Run(ReferenceFormula formula, ActivationForm form) => [.. data.Calls.Select((call, index) => Run(call, index, formula, form))];
@@ -18,27 +24,26 @@ internal sealed class ReferenceExperts64(ConformanceData data)
         {
             double[] gate = projections[index].Gate[pair], up = projections[index].Up[pair];
             for (int n = 0; n < i; n++) activated[n] = form == ActivationForm.Gated ? formula.Gated(gate[n], up[n]) : formula.NonGated!(gate[n]);
-            double[] down = data.Down[call.Ids[pair]].Values;
-            for (int o = 0; o < h; o++) output[pair / k * h + o] += call.Factors[pair] * Dot(down, o * i, activated, i);
+            double[] down = Product(precision, data.Down[call.Ids[pair]], activated, h);
+            for (int o = 0; o < h; o++) output[pair / k * h + o] += call.Factors[pair] * down[o];
         }
         return output;
     }
 
-    private static double[][] Project(ConformanceData data, ConformanceCall call, ConformanceMatrix[] matrices)
+    private static double[][] Project(ConformanceData data, HiddenPrecision precision, ConformanceCall call, ConformanceMatrix[] matrices)
     {
-        int h = data.Shape.Hidden, i = data.Shape.Intermediate;
-        var x = new double[h];
+        int h = data.Shape.Hidden, k = data.Shape.TopK;
         return [.. call.Ids.Select((expert, pair) =>
-        {
-            for (int c = 0; c < h; c++) x[c] = call.X[pair / data.Shape.TopK * h + c];
-            return Enumerable.Range(0, i).Select(row => Dot(matrices[expert].Values, row * h, x, h)).ToArray();
-        })];
+            Product(precision, matrices[expert], [.. call.X.Skip(pair / k * h).Take(h).Select(x => (double)x)], data.Shape.Intermediate))];
     }
 
-    private static double Dot(double[] weights, int first, double[] x, int n)
+    /// <param name="x">[columns]</param> <returns>[rows]</returns>
+    private static double[] Product(HiddenPrecision precision, ConformanceMatrix matrix, double[] x, int rows)
     {
-        double sum = 0;
-        for (int c = 0; c < n; c++) sum += weights[first + c] * x[c];
-        return sum;
+        double[] rounded = ReferenceRounding.Round(precision, x, matrix.Order);
+        var products = new double[rows];
+        for (int row = 0; row < rows; row++)
+            for (int c = 0; c < x.Length; c++) products[row] += matrix.Values[row * x.Length + c] * rounded[c];
+        return products;
     }
 }

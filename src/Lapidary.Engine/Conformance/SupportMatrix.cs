@@ -18,7 +18,7 @@ public static class SupportMatrix
     }
 
     public static string Markdown(ConformanceReport report)
-        => Markdown([.. report.Cells.Select(c => new CellAnswer(c.Backend, c.Activation, c.Format, c.Shape, c.Outcome == CellOutcome.Refused ? c.Reason : null))]);
+        => Markdown([.. report.Cells.Select(CellAnswer.Of)]);
 
     /// <param name="cells">The whole matrix.</param>
     public static string Markdown(IReadOnlyList<CellAnswer> cells)
@@ -36,6 +36,11 @@ public static class SupportMatrix
         ILookup<(string, string), CellAnswer> answers = cells.ToLookup(c => (c.Format, c.Backend));
         foreach (string format in formats)
             page.Append(CultureInfo.InvariantCulture, $"| {format} | {string.Join(" | ", backends.Select(b => Answer([.. answers[(format, b)]], reasons)))} |\n");
+
+        page.Append("\n## Bounds\n\nRelative RMS error of a cell: against float64 that rounds hidden states as the backend does, and against float64 that does not.\n\n");
+        page.Append("| backend | hidden states | bound | with rounding |\n|---|---|---|---|\n");
+        foreach (var (backend, hiddenStates, bound, unrounded) in cells.Where(c => c.Refusal is null).Select(c => (c.Backend, c.HiddenStates, c.Bound, c.UnroundedBound)).Distinct())
+            page.Append(CultureInfo.InvariantCulture, $"| {backend} | {hiddenStates} | {bound:0e+0} | {unrounded:0e+0} |\n");
 
         page.Append("\n## Refusals\n\n");
         for (int i = 0; i < reasons.Count; i++) page.Append(CultureInfo.InvariantCulture, $"{i + 1}. {reasons[i]}\n");

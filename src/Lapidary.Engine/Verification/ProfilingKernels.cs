@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Lapidary.Experts;
 using Lapidary.Lora;
+using Lapidary.Quantization;
 
 namespace Lapidary.Verification;
 
@@ -99,7 +100,7 @@ public sealed class ProfilingKernels(IKernels inner) : ForwardingKernels(inner)
     {
         public string Name => inner.Name;
         public string Purpose => inner.Purpose;
-        public DType HiddenStates => inner.HiddenStates;
+        public HiddenPrecision HiddenStates(WeightFormat weights) => inner.HiddenStates(weights);
         public Support Supports(ExpertLayerSpec spec) => inner.Supports(spec);
         public IExpertLayer Create(ExpertLayerSpec spec, ExpertWeights weights, int maxTokens) => new Layer(inner.Create(spec, weights, maxTokens), spec, owner);
     }

@@ -139,7 +139,7 @@ public sealed class MoeConformanceTests : IDisposable
         {
             public string Name => name;
             public string Purpose => "test";
-            public DType HiddenStates => DType.F32;
+            public HiddenPrecision HiddenStates(WeightFormat weights) => HiddenPrecision.Unrounded;
             public Support Supports(ExpertLayerSpec spec) => Support.Yes;
             public IExpertLayer Create(ExpertLayerSpec spec, ExpertWeights weights, int maxTokens) => new Layer(name);
         }

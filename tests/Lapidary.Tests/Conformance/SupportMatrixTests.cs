@@ -8,10 +8,10 @@ public sealed class SupportMatrixTests
 {
     private static readonly CellAnswer[] Some =
     [
-        new("a", "silu", "F32", "odd 22", null), new("b", "silu", "F32", "odd 22", "weights are F32"),
-        new("a", "gelu", "F32", "odd 22", null), new("b", "gelu", "F32", "odd 22", "weights are F32"),
-        new("a", "silu", "int4", "odd 22", null), new("b", "silu", "int4", "odd 22", null),
-        new("a", "gelu", "int4", "odd 22", "no gelu"), new("b", "gelu", "int4", "odd 22", null),
+        new("a", "silu", "F32", "odd 22", "F32", 1e-5, 1e-5, null), new("b", "silu", "F32", "odd 22", "I8 in groups of 32", 1e-2, 2e-2, "weights are F32"),
+        new("a", "gelu", "F32", "odd 22", "F32", 1e-5, 1e-5, null), new("b", "gelu", "F32", "odd 22", "I8 in groups of 32", 1e-2, 2e-2, "weights are F32"),
+        new("a", "silu", "int4", "odd 22", "F32", 1e-5, 1e-5, null), new("b", "silu", "int4", "odd 22", "F32", 1e-5, 1e-5, null),
+        new("a", "gelu", "int4", "odd 22", "F32", 1e-5, 1e-5, "no gelu"), new("b", "gelu", "int4", "odd 22", "F32", 1e-5, 1e-5, null),
     ];
 
     [Fact]
@@ -29,6 +29,7 @@ public sealed class SupportMatrixTests
         Assert.Contains("8 cells: 2 backends × 2 activations × 2 weight formats × 1 shapes.\n3 are refused", page);
         Assert.Contains("| F32 | yes | no (1) |\n| int4 | 1 of 2 (2) | yes |", page);
         Assert.Contains("1. b: weights are F32\n2. a: no gelu\n", page);
+        Assert.Contains("| a | F32 | 1e-5 | 1e-5 |\n| b | F32 | 1e-5 | 1e-5 |\n\n", page); // b refuses what it would round for
     }
 
     [Fact]

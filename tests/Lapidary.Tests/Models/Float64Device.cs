@@ -349,7 +349,7 @@ internal sealed class Float64Device : IKernels
     {
         public string Name => "float64";
         public string Purpose => "test";
-        public DType HiddenStates => DType.F64;
+        public HiddenPrecision HiddenStates(WeightFormat weights) => HiddenPrecision.Unrounded;
         public Support Supports(ExpertLayerSpec spec) => Support.Yes;
         public IExpertLayer Create(ExpertLayerSpec spec, ExpertWeights weights, int maxTokens) => new ExpertLoop(spec, weights);
     }

@@ -33,7 +33,7 @@ public sealed class MixedFormatTests : IDisposable
         {
             using MeasuredModel a = MeasuredModel.Open(folder.Path, reference, kernels, 64), b = MeasuredModel.Open(folder.Path, ModelVariant.Parse([$"backend={backend.Name}"]), kernels, 64);
             double divergence = QualityComparison.Run(a, b, text, 1).Kl.Max;
-            double bound = backend.HiddenStates switch { DType.F32 => 1e-8, DType.BF16 => 1e-3, _ => 0.05 };
+            double bound = backend.HiddenStates(specs[0].Weights).Type switch { DType.F32 => 1e-8, DType.BF16 => 1e-3, _ => 0.05 };
             Assert.True(divergence < bound, $"{backend.Name} diverges by {divergence}");
             compared++;
         }
