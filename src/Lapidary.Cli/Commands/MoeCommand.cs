@@ -23,12 +23,13 @@ internal static class MoeCommand
         cells.AddTo(command);
         command.SetAction(parsed =>
         {
-            if (parsed.GetValue(markdown) && cells.AreSome(parsed)) throw new RequestException("--markdown writes the page of the whole matrix; leave out --expert-backend, --activation, --format, --shape and --arithmetic fast");
+            string? page = parsed.GetValue(markdown) ? SupportMatrix.Locate() : null;
+            if (page is not null && cells.AreSome(parsed)) throw new RequestException("--markdown writes the page of the whole matrix; leave out --expert-backend, --activation, --format, --shape and --arithmetic fast");
             ConformanceReport report = cells.Run(parsed, fault: null);
-            if (parsed.GetValue(markdown))
+            if (page is not null)
             {
                 if (!report.Ok) throw new BackendException($"{report.CellsFailed} cells failed; the page would claim what does not hold (see lapidary moe conformance)");
-                File.WriteAllText(SupportMatrix.Locate(), SupportMatrix.Markdown(report));
+                File.WriteAllText(page, SupportMatrix.Markdown(report));
             }
             if (cells.Json(parsed)) Console.WriteLine(JsonSerializer.Serialize(report, CliJson.Default.ConformanceReport));
             else MoeTables.Matrix(report);
