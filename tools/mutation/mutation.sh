@@ -20,6 +20,6 @@ for area in "$@"; do
   mutate=()
   for file in "${files[@]}"; do mutate+=(--mutate "$file"); done
   MUTATION_AREA=$area dotnet stryker --test-runner mtp --project "$project.csproj" "${mutate[@]}" --mutation-level Complete \
-    --configuration Release --skip-version-check --reporter Json --reporter Html --reporter ClearText \
+    --configuration Release --skip-version-check --reporter Json --reporter Html --reporter ClearText --reporter Dots \
     --break-at 85 --threshold-low 85 --threshold-high 95 --output "$root/artifacts/mutation/$area"
 done
