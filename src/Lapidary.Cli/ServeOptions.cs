@@ -12,8 +12,9 @@ internal sealed class ServeOptions
     public Option<string?> Host { get; } = new("--host") { Description = "Address to listen on; 127.0.0.1 by default, 0.0.0.0 for all." };
     public Option<int?> Port { get; } = new("--port") { Description = "Port to listen on; 8000 by default, 0 for any free one." };
     public Option<string[]> ApiKey { get; } = new("--api-key") { Description = "Let in only requests with this key; several may be given. Better set as LAPIDARY_API_KEY: command lines are visible to all." };
-    public Option<string?> SslCertfile { get; } = new("--ssl-certfile") { Description = "PEM certificate chain: serve HTTPS." };
+    public Option<string?> SslCertfile { get; } = new("--ssl-certfile") { Description = "PEM certificate chain, or a .pfx file with certificate and key: serve HTTPS." };
     public Option<string?> SslKeyfile { get; } = new("--ssl-keyfile") { Description = "PEM private key, where the certificate's file does not hold it." };
+    public Option<string?> SslKeyfilePassword { get; } = new("--ssl-keyfile-password") { Description = "Password of the private key or the .pfx file. Better set as LAPIDARY_SSL_KEYFILE_PASSWORD: command lines are visible to all." };
     public Option<string[]> CorsOrigin { get; } = new("--cors-origin") { Description = "Web origin that may call from a browser; several may be given, \"*\" for all. None by default." };
     public Option<int?> MaxModelLen { get; } = new("--max-model-len") { Description = "Most tokens of prompt and output together." };
     public Option<int?> MaxNumSeqs { get; } = new("--max-num-seqs") { Description = "Most texts computed at once; 64 by default." };
@@ -38,7 +39,8 @@ internal sealed class ServeOptions
     public Option<double?> QueueTimeout { get; } = new("--queue-timeout") { Description = "Most seconds in the queue; none by default." };
     public Option<double?> WriteTimeout { get; } = new("--write-timeout") { Description = "Most seconds that one write waits for a client that does not read; 30 by default." };
     public Option<double?> ShutdownTimeout { get; } = new("--shutdown-timeout") { Description = "Most seconds that running requests go on after SIGTERM; 30 by default." };
-    public Option<string?> OtlpEndpoint { get; } = new("--otlp-endpoint") { Description = "Send OpenTelemetry traces and metrics to this address by OTLP over gRPC; nowhere by default." };
+    public Option<string?> OtlpEndpoint { get; } = new("--otlp-endpoint") { Description = "Send OpenTelemetry traces and metrics to this address by OTLP; nowhere by default." };
+    public Option<string?> OtlpProtocol { get; } = new("--otlp-protocol") { Description = "grpc (default; collectors listen on port 4317) or http/protobuf (port 4318)." };
     public Option<string?> LogFormat { get; } = new("--log-format") { Description = "text or json; text by default. Logs go to standard error." };
     public Option<string?> LogLevel { get; } = new("--log-level") { Description = "debug, information, warning, error or none; information by default." };
     public Option<string?> Config { get; } = new("--config") { Description = "JSON file of settings, e.g. {\"port\": 8080}; the command line and the environment win over it." };
@@ -48,15 +50,16 @@ internal sealed class ServeOptions
         PrefixCaching.AcceptOnlyFromAmong("on", "off");
         Arithmetic.AcceptOnlyFromAmong(CpuChoices.ArithmeticNames);
         GenerationConfig.AcceptOnlyFromAmong("auto", "vllm");
+        OtlpProtocol.AcceptOnlyFromAmong("grpc", "http/protobuf");
         LogFormat.AcceptOnlyFromAmong("text", "json");
         LogLevel.AcceptOnlyFromAmong("debug", "information", "warning", "error", "none");
     }
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[Model, Synthetic, Format, ServedModelName, Host, Port, ApiKey, SslCertfile, SslKeyfile, CorsOrigin, MaxModelLen, MaxNumSeqs, MaxNumBatchedTokens,
+        foreach (Option option in (Option[])[Model, Synthetic, Format, ServedModelName, Host, Port, ApiKey, SslCertfile, SslKeyfile, SslKeyfilePassword, CorsOrigin, MaxModelLen, MaxNumSeqs, MaxNumBatchedTokens,
             KvCacheMemory, MaxQueue, PrefixCaching, ChatTemplate, ToolCallParser, ReasoningParser, GenerationConfig, Threads, Arithmetic, ExpertBackend, SpeculativeConfig,
-            MaxConcurrentRequests, RateLimit, MaxBodyBytes, RequestTimeout, QueueTimeout, WriteTimeout, ShutdownTimeout, OtlpEndpoint, LogFormat, LogLevel, Config])
+            MaxConcurrentRequests, RateLimit, MaxBodyBytes, RequestTimeout, QueueTimeout, WriteTimeout, ShutdownTimeout, OtlpEndpoint, OtlpProtocol, LogFormat, LogLevel, Config])
             command.Options.Add(option);
         Lora.AddTo(command);
         command.Options.Add(AllowRuntimeLoraUpdating);

@@ -56,6 +56,7 @@ internal sealed class ServeSettings(ServeOptions options, Settings settings)
             CorsOrigins = Given(options.CorsOrigin) ?? [],
             TlsCertificateFile = settings.Get(options.SslCertfile),
             TlsKeyFile = settings.Get(options.SslKeyfile),
+            TlsKeyPassword = settings.Get(options.SslKeyfilePassword),
             MaxBodyBytes = Range(options.MaxBodyBytes, 1, int.MaxValue) ?? defaults.MaxBodyBytes,
             RequestsPerMinute = Range(options.RateLimit, 1, int.MaxValue),
             MaxConcurrentRequests = Range(options.MaxConcurrentRequests, 1, int.MaxValue) ?? defaults.MaxConcurrentRequests,
@@ -65,6 +66,7 @@ internal sealed class ServeSettings(ServeOptions options, Settings settings)
             WriteTimeout = Seconds(options.WriteTimeout) ?? defaults.WriteTimeout,
             ShutdownTimeout = Seconds(options.ShutdownTimeout) ?? defaults.ShutdownTimeout,
             OtlpEndpoint = settings.Get(options.OtlpEndpoint) is { } endpoint ? Address(endpoint) : null,
+            OtlpProtocol = settings.Get(options.OtlpProtocol) == "http/protobuf" ? OtlpProtocol.HttpProtobuf : OtlpProtocol.Grpc,
             LogFormat = settings.Get(options.LogFormat) == "json" ? LogFormat.Json : LogFormat.Text,
             LogLevel = settings.Get(options.LogLevel) is { } level ? Enum.Parse<LogLevel>(level, ignoreCase: true) : defaults.LogLevel,
         };

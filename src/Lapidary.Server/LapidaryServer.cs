@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Security.Authentication;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using Lapidary.Server.Errors;
 using Lapidary.Server.Metrics;
 using Lapidary.Server.Operations;
@@ -38,7 +36,7 @@ public sealed class LapidaryServer : IAsyncDisposable
         builder.Services.AddRoutingCore();
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>().AddSingleton<FailureLog>().AddSingleton<Refusals>();
         if (options.CorsOrigins.Count > 0) builder.Services.AddCors();
-        if (options.OtlpEndpoint is { } endpoint) Telemetry.Export(builder.Services, endpoint, ServerVersion.Current.Version);
+        if (options.OtlpEndpoint is { } endpoint) Telemetry.Export(builder.Services, endpoint, options.OtlpProtocol, ServerVersion.Current.Version);
         AddLogging(builder.Logging, options);
         if (source is not null) builder.Services.AddSingleton(source);
         else builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Listen(kestrel, options));
@@ -114,29 +112,16 @@ public sealed class LapidaryServer : IAsyncDisposable
         kestrel.Limits.MaxRequestBodySize = options.MaxBodyBytes;
         // Slow readers are cut off by a time limit on each write: a rate over a stream of small events would say nothing.
         kestrel.Limits.MinResponseDataRate = null;
-        X509Certificate2? certificate = Certificate(options);
+        TlsCertificate? tls = TlsCertificate.Load(options, DateTimeOffset.UtcNow);
         void Configure(ListenOptions listen)
         {
-            if (certificate is not null) listen.UseHttps(certificate, https => https.SslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13);
+            if (tls is not null) listen.UseHttps(tls.Certificate, https => (https.SslProtocols, https.ServerCertificateChain) = (SslProtocols.Tls12 | SslProtocols.Tls13, tls.Chain));
             listen.Use(next => connection => RefusalOutput.Wrap(connection, next));
         }
         if (options.Host == "localhost" && options.Port > 0) kestrel.ListenLocalhost(options.Port, Configure);
         else if (options.Host is "*" or "0.0.0.0" or "::") kestrel.ListenAnyIP(options.Port, Configure);
         else if (System.Net.IPAddress.TryParse(options.Host == "localhost" ? "127.0.0.1" : options.Host, out System.Net.IPAddress? address)) kestrel.Listen(address, options.Port, Configure);
         else throw new ConfigException($"--host is {MessageText.Quote(options.Host)}, expected an IP address, localhost, or 0.0.0.0 for all");
-    }
-
-    private static X509Certificate2? Certificate(ServerOptions options)
-    {
-        if (options.TlsCertificateFile is not { } file) return null;
-        try
-        {
-            return X509Certificate2.CreateFromPemFile(file, options.TlsKeyFile);
-        }
-        catch (Exception exception) when (exception is CryptographicException or IOException or UnauthorizedAccessException)
-        {
-            throw new ConfigException($"the certificate {file} cannot be used with the key {options.TlsKeyFile ?? file}: {exception.Message}", exception);
-        }
     }
 
     /// <summary>Signals are the composition root's to handle.</summary>

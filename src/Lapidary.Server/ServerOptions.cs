@@ -17,11 +17,14 @@ public sealed record ServerOptions
     /// <summary>Origins of web pages that may call; empty for none, "*" for all.</summary>
     public IReadOnlyList<string> CorsOrigins { get; init; } = [];
 
-    /// <summary>PEM file of the certificate chain; null for plain HTTP.</summary>
+    /// <summary>PEM file of the certificate chain, or a PKCS #12 file with certificate and key; null for plain HTTP.</summary>
     public string? TlsCertificateFile { get; init; }
 
     /// <summary>PEM file of the private key; null when the certificate's file holds it.</summary>
     public string? TlsKeyFile { get; init; }
+
+    /// <summary>Of the private key or the PKCS #12 file; null when it is not encrypted.</summary>
+    public string? TlsKeyPassword { get; init; }
 
     /// <summary>Largest request body in bytes.</summary>
     public long MaxBodyBytes { get; init; } = 32 << 20;
@@ -47,11 +50,21 @@ public sealed record ServerOptions
     /// <summary>How long running requests may go on after the first SIGTERM.</summary>
     public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Where OpenTelemetry traces and metrics go, by OTLP over gRPC; null for nowhere.</summary>
+    /// <summary>Where OpenTelemetry traces and metrics go; null for nowhere.</summary>
     public Uri? OtlpEndpoint { get; init; }
+
+    /// <summary>How they go there.</summary>
+    public OtlpProtocol OtlpProtocol { get; init; } = OtlpProtocol.Grpc;
 
     public LogFormat LogFormat { get; init; } = LogFormat.Text;
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
+}
+
+/// <summary>The two forms of OTLP.</summary>
+public enum OtlpProtocol
+{
+    Grpc,
+    HttpProtobuf,
 }
 
 public enum LogFormat

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Lapidary.Scheduling;
+using OpenTelemetry.Exporter;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
@@ -12,10 +13,17 @@ internal static class Telemetry
     private static readonly ActivitySource Source = new("Lapidary");
 
     /// <summary>Exports by OTLP. Without this call nothing leaves the machine, and nothing is recorded.</summary>
-    public static void Export(IServiceCollection services, Uri endpoint, string version) => services.AddOpenTelemetry()
+    /// <param name="endpoint">Of all signals; over HTTP each has its path below it.</param>
+    public static void Export(IServiceCollection services, Uri endpoint, OtlpProtocol protocol, string version) => services.AddOpenTelemetry()
         .ConfigureResource(resource => resource.AddService("lapidary", serviceVersion: version))
-        .WithTracing(tracing => tracing.AddSource(Source.Name).AddAspNetCoreInstrumentation().AddOtlpExporter(otlp => otlp.Endpoint = endpoint))
-        .WithMetrics(metrics => metrics.AddMeter(ServerMetrics.MeterName).AddMeter("Microsoft.AspNetCore.Server.Kestrel", "Microsoft.AspNetCore.Hosting").AddOtlpExporter(otlp => otlp.Endpoint = endpoint));
+        .WithTracing(tracing => tracing.AddSource(Source.Name).AddAspNetCoreInstrumentation().AddOtlpExporter(otlp => Configure(otlp, endpoint, protocol, "v1/traces")))
+        .WithMetrics(metrics => metrics.AddMeter(ServerMetrics.MeterName).AddMeter("Microsoft.AspNetCore.Server.Kestrel", "Microsoft.AspNetCore.Hosting").AddOtlpExporter(otlp => Configure(otlp, endpoint, protocol, "v1/metrics")));
+
+    private static void Configure(OtlpExporterOptions otlp, Uri endpoint, OtlpProtocol protocol, string path)
+    {
+        otlp.Protocol = protocol == OtlpProtocol.Grpc ? OtlpExportProtocol.Grpc : OtlpExportProtocol.HttpProtobuf;
+        otlp.Endpoint = protocol == OtlpProtocol.Grpc ? endpoint : new Uri($"{endpoint.AbsoluteUri.TrimEnd('/')}/{path}");
+    }
 
     /// <summary>A span for what the engine does for one request, in the words of OpenTelemetry's conventions for generative AI; null when nobody listens.</summary>
     public static Activity? Generation(string model, InferenceRequest request)
