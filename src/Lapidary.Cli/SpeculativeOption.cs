@@ -8,7 +8,7 @@ internal static class SpeculativeOption
 {
     public static Option<string?> Create() => new("--speculative-config", "--speculative")
     {
-        Description = "Speed without another text: propose tokens and check them in one step. \"ngram\" takes what followed the same tokens earlier; with settings ngram:num_speculative_tokens=4,prompt_lookup_min=2,prompt_lookup_max=4, or vLLM's JSON object.",
+        Description = "Speed without another text: propose tokens and check them in one step. ngram takes what followed the same tokens earlier, mtp:model=FOLDER asks Gemma 4's drafter. Settings follow the colon, e.g. ngram:num_speculative_tokens=4,prompt_lookup_max=4; vLLM's JSON object works too.",
         HelpName = "METHOD",
     };
 

@@ -55,6 +55,7 @@ public abstract class ForwardingKernels(IKernels inner) : IKernels
         => Inner.Attention(queries, cache, batch, window, output);
 
     public virtual void Linear(ILinear weight, IBuffer x, IBuffer output) => Inner.Linear(weight, x, output);
+    public virtual void LinearRows(IEmbedding table, IBuffer rows, IBuffer x, IBuffer output) => Inner.LinearRows(table, rows, x, output);
 
     public virtual void AddLora(LoraSlots<ILora> updates, IBuffer x, IBuffer slots, IBuffer lowRank, IBuffer output)
         => Inner.AddLora(updates, x, slots, lowRank, output);

@@ -110,6 +110,10 @@ public interface IKernels : IDisposable
     /// <summary>output = x · weightᵀ.</summary>
     void Linear(ILinear weight, IBuffer x, IBuffer output);
 
+    /// <summary>output[t, j] = x[t] · table[rows[t, j]]: a product with a few rows of a large matrix, others for every token.</summary>
+    /// <param name="rows">[t, n] int32</param> <param name="output">[t, n]</param>
+    void LinearRows(IEmbedding table, IBuffer rows, IBuffer x, IBuffer output);
+
     /// <summary>output[t] += scale · (x[t] Aᵀ) Bᵀ with the update in the token's slot. A token's result does not depend on
     /// the other tokens or the other slots.</summary>
     /// <param name="updates">From <see cref="LoadLora"/>.</param>
@@ -154,7 +158,7 @@ public interface IHostWork
 }
 
 /// <summary>Which cached positions each token of a step attends to.</summary>
-/// <param name="Positions">[t, 1] position of each token in its sequence.</param>
+/// <param name="Positions">[t, 1] last position that each token sees: its own, unless it has no keys and values.</param>
 /// <param name="Sequences">[t, 1] row of <paramref name="BlockTables"/> each token belongs to.</param>
 /// <param name="BlockTables">[sequences, blocks]: position p of a sequence lies in cache slot table[p / size] · size + p % size.</param>
 /// <param name="BlockSize">Positions per block.</param>

@@ -200,6 +200,14 @@ public sealed unsafe class CpuKernels : IKernels
         }
     }
 
+    public void LinearRows(IEmbedding table, IBuffer rows, IBuffer x, IBuffer output)
+    {
+        CpuBuffer chosen = (CpuBuffer)rows, input = (CpuBuffer)x, target = (CpuBuffer)output;
+        attention.Reserve((long)Threads * input.Columns);
+        LinearRowsJob job = new(((CpuEmbedding)table).Table, chosen, input, target, attention.Floats);
+        pool.Run(ref job, Elements(rows) * input.Columns);
+    }
+
     private void Write(HiddenForm form, CpuBuffer input)
     {
         writtenForms.Reserve(input.Rows * form.RowBytes / sizeof(float) + 1);

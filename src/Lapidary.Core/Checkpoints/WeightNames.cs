@@ -11,7 +11,8 @@ public static class WeightNames
 
     private static readonly string[] probes = [Probe, "embed_tokens.weight_packed", "embed_tokens.qweight", "embed_tokens.weight_blocks"];
 
-    private const string OutputHead = "lm_head.";
+    // Parts that lie beside the text model and not in it: the output head, and what a drafter has around its layers.
+    private static readonly string[] besides = ["lm_head.", "pre_projection.", "post_projection.", "masked_embedding."];
 
     private static readonly string[] prefixes = ["model.language_model.", "language_model.model.", "model.", ""];
 
@@ -38,10 +39,10 @@ public static class WeightNames
     /// <exception cref="CheckpointException">As for <see cref="TextPrefix"/>.</exception>
     public static string Resolve(ICheckpoint checkpoint, string name) => Resolve(TextPrefix(checkpoint), name);
 
-    /// <summary>The full name under a prefix from <see cref="TextPrefix"/>. lm_head lies beside the model, not in it.</summary>
+    /// <summary>The full name under a prefix from <see cref="TextPrefix"/>. lm_head and a drafter's projections lie beside the model, not in it.</summary>
     public static string Resolve(string prefix, string name)
     {
-        if (!name.StartsWith(OutputHead, StringComparison.Ordinal)) return prefix + name;
+        if (!besides.Any(part => name.StartsWith(part, StringComparison.Ordinal))) return prefix + name;
         return prefix == "language_model.model." ? "language_model." + name : name;
     }
 

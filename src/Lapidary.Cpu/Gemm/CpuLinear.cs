@@ -41,6 +41,23 @@ internal sealed class CpuEmbedding(WeightMatrix table) : IEmbedding
     public void Dispose() => Table.Dispose();
 }
 
+/// <summary>output[t, j] = x[t] · table[rows[t, j]], the entries shared out among the workers.</summary>
+/// <param name="scratch">A row of the table for each worker.</param>
+internal readonly unsafe struct LinearRowsJob(WeightMatrix table, CpuBuffer rows, CpuBuffer x, CpuBuffer output, float* scratch) : IParallelJob
+{
+    public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+    {
+        float* weights = scratch + (nint)worker * table.Columns;
+        (int from, int to) = Share.Of(rows.Rows * rows.Columns, worker, workers, grain: 16);
+        for (int entry = from; entry < to; entry++)
+        {
+            (int t, int j) = Math.DivRem(entry, rows.Columns);
+            table.CopyRow(rows.IntRow(t)[j], 1, weights);
+            RowDot<TLane, Float32>.Rows((Float32*)weights, table.Columns, 0, 1, x.Row(t), x.Stride, 1, output.Row(t) + j, output.Stride);
+        }
+    }
+}
+
 /// <summary>output = x · weightᵀ, rows of the weights shared out among the workers.</summary>
 internal readonly unsafe struct LinearJob(WeightMatrix weights, float* x, nint xStride, int tokens, float* y, nint yStride)
     : IParallelJob

@@ -18,10 +18,10 @@ public sealed class ForwardBatch : IDisposable
 {
     private readonly IKernels kernels;
     private readonly KeyValueCache cache;
-    private readonly int[] tokenIds, positions, sequences, logitRows, adapterSlots, logitAdapterSlots;
+    private readonly int[] tokenIds, positions, lastSeen, sequences, logitRows, adapterSlots, logitAdapterSlots;
     private readonly int[][] slots, tables;
     private readonly List<(CacheSequence Sequence, Range Tokens)> parts = [];
-    private readonly IBuffer sequenceBuffer;
+    private readonly IBuffer sequenceBuffer, lastSeenBuffer;
 
     public ForwardBatch(IKernels kernels, KeyValueCache cache, int maxTokens, int maxSequences)
     {
@@ -31,12 +31,14 @@ public sealed class ForwardBatch : IDisposable
         MaxSequences = maxSequences;
         tokenIds = new int[maxTokens];
         positions = new int[maxTokens];
+        lastSeen = new int[maxTokens];
         sequences = new int[maxTokens];
         logitRows = new int[maxTokens];
         adapterSlots = new int[maxTokens];
         logitAdapterSlots = new int[maxTokens];
         TokenIds = kernels.Allocate(DType.I32, maxTokens, 1);
         Positions = kernels.Allocate(DType.I32, maxTokens, 1);
+        lastSeenBuffer = kernels.Allocate(DType.I32, maxTokens, 1);
         sequenceBuffer = kernels.Allocate(DType.I32, maxTokens, 1);
         LogitRows = kernels.Allocate(DType.I32, maxTokens, 1);
         AdapterSlots = kernels.Allocate(DType.I32, maxTokens, 1);
@@ -54,7 +56,7 @@ public sealed class ForwardBatch : IDisposable
             tables[g] = new int[maxSequences * blocks];
             Slots[g] = kernels.Allocate(DType.I32, maxTokens, 1);
             Attention[g] = new AttentionBatch(
-                Positions, sequenceBuffer, kernels.Allocate(DType.I32, maxSequences, blocks), cache.Groups[g].BlockSize);
+                lastSeenBuffer, sequenceBuffer, kernels.Allocate(DType.I32, maxSequences, blocks), cache.Groups[g].BlockSize);
         }
     }
 
@@ -115,7 +117,7 @@ public sealed class ForwardBatch : IDisposable
         for (int i = 0; i < count; i++)
         {
             int row = Tokens + i, position = sequence.Length + i;
-            positions[row] = position;
+            positions[row] = lastSeen[row] = position;
             sequences[row] = parts.Count;
             adapterSlots[row] = adapterSlot;
             for (int g = 0; g < slots.Length; g++) slots[g][row] = sequence.Slot(g, position);
@@ -123,11 +125,30 @@ public sealed class ForwardBatch : IDisposable
             logitAdapterSlots[LogitCount] = adapterSlot;
             logitRows[LogitCount++] = row;
         }
+        AddPart(sequence, tokens.Length, count);
+        UsesAdapters |= adapterSlot != NoAdapter;
+    }
+
+    /// <summary>Adds the next token of a sequence as a query only: it sees what the sequence holds, leaves no keys and values, and gets logits.</summary>
+    public void AddQuery(CacheSequence sequence, int token)
+    {
+        tokenIds[Tokens] = token;
+        positions[Tokens] = sequence.Length;
+        lastSeen[Tokens] = sequence.Length - 1;
+        sequences[Tokens] = parts.Count;
+        logitRows[LogitCount++] = Tokens;
+        AddPart(sequence, advance: 0, count: 1);
+    }
+
+    /// <summary>The same queries for other tokens, one for each row.</summary>
+    public void Replace(ReadOnlySpan<int> tokens) => tokens.CopyTo(tokenIds);
+
+    private void AddPart(CacheSequence sequence, int advance, int count)
+    {
         for (int g = 0; g < tables.Length; g++)
             sequence.Table(g).CopyTo(tables[g].AsSpan(parts.Count * Attention[g].BlockTables.Columns));
-        parts.Add((sequence, Tokens..(Tokens + tokens.Length)));
+        parts.Add((sequence, Tokens..(Tokens + advance)));
         Tokens += count;
-        UsesAdapters |= adapterSlot != NoAdapter;
     }
 
     /// <summary>Copies the metadata to the device.</summary>
@@ -135,6 +156,7 @@ public sealed class ForwardBatch : IDisposable
     {
         kernels.Write(TokenIds, tokenIds.AsSpan(0, Tokens));
         kernels.Write(Positions, positions.AsSpan(0, Tokens));
+        kernels.Write(lastSeenBuffer, lastSeen.AsSpan(0, Tokens));
         kernels.Write(sequenceBuffer, sequences.AsSpan(0, Tokens));
         kernels.Write(LogitRows, logitRows.AsSpan(0, LogitCount));
         if (UsesAdapters)
@@ -159,6 +181,7 @@ public sealed class ForwardBatch : IDisposable
     {
         TokenIds.Dispose();
         Positions.Dispose();
+        lastSeenBuffer.Dispose();
         sequenceBuffer.Dispose();
         LogitRows.Dispose();
         AdapterSlots.Dispose();

@@ -96,27 +96,53 @@ public sealed class Gemma4 : IModel, IDisposable
     /// <inheritdoc/>
     public IBuffer Forward(ForwardBatch batch, KeyValueCache cache)
     {
+        Begin(batch);
+        Embed(weights.EmbedTokens, batch, Hidden);
+        Observer?.Observe(null, "embeds", Hidden);
+        if (weights.PerLayerEmbeddings is { } perLayer) PerLayerInputs(perLayer, batch, Hidden);
+        DecoderLayers(batch, cache);
+        Head(batch);
+        if (Config.FinalLogitSoftcapping is { } cap) kernels.Softcap(scratch.Logits, cap);
+        Observer?.Observe(null, "logits", scratch.Logits);
+        return scratch.Logits;
+    }
+
+    // The parts of a step, for a drafter, whose layers begin with something else than embeddings.
+
+    /// <summary>[t, h] residual stream of the step.</summary>
+    internal IBuffer Hidden => scratch.Hidden;
+
+    /// <summary>Brings the step's metadata to the device.</summary>
+    internal void Begin(ForwardBatch batch)
+    {
         scratch.SetRows(batch.Tokens, batch.LogitCount);
         batch.Upload();
         if (batch.UsesAdapters) scratch.ReserveLowRank(Adapters.Rank);
+    }
 
-        IBuffer hidden = scratch.Hidden;
-        Embed(weights.EmbedTokens, batch, hidden);
-        Observer?.Observe(null, "embeds", hidden);
-        if (weights.PerLayerEmbeddings is { } perLayer) PerLayerInputs(perLayer, batch, hidden);
+    /// <summary>output[t] = embedding of token t, scaled, without what adapters add.</summary>
+    internal void EmbedTokens(IBuffer ids, IBuffer output)
+        => kernels.Embed(weights.EmbedTokens.Table, ids, weights.EmbedTokens.Site.Scale, output);
+
+    /// <summary>All layers over <see cref="Hidden"/>, then the final norm of the rows that get logits into <see cref="LastHidden"/>.</summary>
+    internal void DecoderLayers(ForwardBatch batch, KeyValueCache cache)
+    {
         if (slidingFrequencies is not null) kernels.RotaryTable(batch.Positions, slidingFrequencies, scratch.SlidingCosSin!);
         if (fullFrequencies is not null) kernels.RotaryTable(batch.Positions, fullFrequencies, scratch.FullCosSin!);
 
-        foreach (Gemma4LayerWeights layer in weights.Layers) DecoderLayer(layer, hidden, batch, cache);
+        foreach (Gemma4LayerWeights layer in weights.Layers) DecoderLayer(layer, Hidden, batch, cache);
         batch.Advance();
 
-        kernels.GatherRows(hidden, batch.LogitRows, scratch.LogitHidden);
+        kernels.GatherRows(Hidden, batch.LogitRows, scratch.LogitHidden);
         kernels.RmsNorm(scratch.LogitHidden, weights.Norm, Config.RmsNormEps, scratch.LogitHidden);
         Observer?.Observe(null, "final_norm", scratch.LogitHidden);
+    }
+
+    /// <returns>[r, vocab] logits from <see cref="LastHidden"/>, not capped.</returns>
+    internal IBuffer Head(ForwardBatch batch)
+    {
         Linear(weights.LmHead, scratch.LogitHidden, batch.LogitAdapterSlots, batch, scratch.Logits);
         Observer?.Observe(null, "lm_head_out", scratch.Logits);
-        if (Config.FinalLogitSoftcapping is { } cap) kernels.Softcap(scratch.Logits, cap);
-        Observer?.Observe(null, "logits", scratch.Logits);
         return scratch.Logits;
     }
 

@@ -13,8 +13,8 @@ namespace Lapidary.Models;
 public sealed record Gemma4Layer(
     int Index, bool IsFull, int HeadDim, int KeyValueHeads, bool KeyIsValue, int IntermediateSize, int CacheLayer)
 {
-    /// <summary>A kv-shared layer computes queries only.</summary>
-    public bool SharesKeyValues => CacheLayer != Index;
+    /// <summary>A kv-shared layer computes queries only. In a drafter all do, and the donors are layers of the target.</summary>
+    public bool SharesKeyValues { get; init; } = CacheLayer != Index;
 }
 
 /// <summary>Rotary parameters of one layer type.</summary>

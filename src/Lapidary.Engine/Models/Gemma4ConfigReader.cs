@@ -26,6 +26,15 @@ public static class Gemma4ConfigReader
     /// <exception cref="ConfigException">Malformed, or describes what is not implemented.</exception>
     public static Gemma4Config Parse(ReadOnlyMemory<byte> json, string file) => JsonConfig.Parse(json, file, root => Read(root, folder: null));
 
+    /// <summary>The text part of a drafter, whose layers all read the keys and values of the target's.</summary>
+    /// <exception cref="ConfigException">Malformed, not implemented, or not for this target.</exception>
+    internal static Gemma4Config ReadDrafter(JsonConfig root, string folder, Gemma4Config target)
+    {
+        JsonConfig text = root.Object("text_config") ?? throw root.Error("a drafter's config without \"text_config\"");
+        if (text.Int("hidden_size_per_layer_input", 256, min: 0) is > 0 and var d) throw text.Error($"hidden_size_per_layer_input is {d}, expected 0 in a drafter");
+        return Read(root, text, folder, target.Layers);
+    }
+
     private static JsonConfig TextConfig(JsonConfig root)
     {
         string? type = root.String("model_type");
@@ -39,9 +48,12 @@ public static class Gemma4ConfigReader
         return text;
     }
 
-    private static Gemma4Config Read(JsonConfig root, string? folder)
+    private static Gemma4Config Read(JsonConfig root, string? folder) => Read(root, TextConfig(root), folder, donors: null);
+
+    /// <param name="c">The text model's part of <paramref name="root"/>.</param>
+    /// <param name="donors">Layers whose keys and values are read instead of own ones; null for a whole model.</param>
+    private static Gemma4Config Read(JsonConfig root, JsonConfig c, string? folder, IReadOnlyList<Gemma4Layer>? donors)
     {
-        JsonConfig c = TextConfig(root);
         Refuse(c);
         string name = c.String("hidden_activation") ?? "gelu_pytorch_tanh";
         Activation activation;
@@ -54,7 +66,7 @@ public static class Gemma4ConfigReader
             throw c.Error($"hidden_activation: {exception.Message}");
         }
 
-        IReadOnlyList<Gemma4Layer> layers = Layers(c);
+        IReadOnlyList<Gemma4Layer> layers = Layers(c, donors);
         (RopeParameters sliding, RopeParameters full) = Rope(c);
         Gemma4Config config = new()
         {
@@ -77,7 +89,7 @@ public static class Gemma4ConfigReader
             Layers = layers,
             EosTokenIds = root.Ints("eos_token_id") is { Count: > 0 } outer ? outer : c.Ints("eos_token_id") is { Count: > 0 } ids ? ids : [1],
         };
-        Check(config, c);
+        Check(config, c, donors ?? layers);
         return config;
     }
 
@@ -99,11 +111,13 @@ public static class Gemma4ConfigReader
         return experts;
     }
 
-    private static List<Gemma4Layer> Layers(JsonConfig c)
+    private static List<Gemma4Layer> Layers(JsonConfig c, IReadOnlyList<Gemma4Layer>? donors)
     {
         bool[] full = LayerTypes(c);
         int count = full.Length, shared = c.Int("num_kv_shared_layers", 0, min: 0, max: count);
-        if (shared == count) throw c.Error($"num_kv_shared_layers {shared} leaves no layer that computes keys and values");
+        if (donors is not null && shared > 0 && shared != count)
+            throw c.Error($"num_kv_shared_layers is {shared}, expected {count}: a drafter has no keys and values of its own");
+        if (donors is null && shared == count) throw c.Error($"num_kv_shared_layers {shared} leaves no layer that computes keys and values");
         int headDim = c.Int("head_dim", 256), globalHeadDim = c.Int("global_head_dim", 512);
         int heads = c.Int("num_key_value_heads", 4);
         bool keyIsValue = c.Bool("attention_k_eq_v", false);
@@ -122,12 +136,14 @@ public static class Gemma4ConfigReader
                 dim = layer.Int("head_dim", dim);
                 keyValueHeads = layer.Int("num_key_value_heads", keyValueHeads);
             }
-            int donor = i < count - shared ? i : layers.FindLastIndex(count - shared - 1, l => l.IsFull == full[i]);
+            bool shares = donors is not null || i >= count - shared;
+            int donor = shares ? (donors ?? layers).LastOrDefault(l => l.IsFull == full[i] && !l.SharesKeyValues)?.Index ?? -1 : i;
             if (donor < 0)
-                throw c.Error($"layer {i} shares keys and values, but no earlier layer of its type computes them");
+                throw c.Error($"layer {i} shares keys and values, but no {(donors is null ? "earlier layer" : "layer of the target")} of its type computes them");
             layers.Add(new Gemma4Layer(
                 i, full[i], dim, keyValueHeads, keyIsValue && full[i],
-                donor != i && doubleWide ? 2 * intermediate : intermediate, donor));
+                shares && doubleWide ? 2 * intermediate : intermediate, donor)
+            { SharesKeyValues = shares });
         }
         return layers;
     }
@@ -192,7 +208,7 @@ public static class Gemma4ConfigReader
         return new RopeParameters(rope, share, factor);
     }
 
-    private static void Check(Gemma4Config config, JsonConfig c)
+    private static void Check(Gemma4Config config, JsonConfig c, IReadOnlyList<Gemma4Layer> donors)
     {
         foreach (Gemma4Layer layer in config.Layers)
         {
@@ -202,9 +218,10 @@ public static class Gemma4ConfigReader
             // Widths are multiplied in int: the queries of all heads are one row.
             if ((long)config.NumAttentionHeads * layer.HeadDim > MaxWidth)
                 throw c.Error($"num_attention_heads {config.NumAttentionHeads} times head_dim {layer.HeadDim} of layer {layer.Index} is more than {MaxWidth}");
-            Gemma4Layer donor = config.Layers[layer.CacheLayer];
+            Gemma4Layer donor = donors[layer.CacheLayer];
             if (donor.HeadDim != layer.HeadDim || donor.KeyValueHeads != layer.KeyValueHeads)
-                throw c.Error($"layer {layer.Index} shares the keys of layer {donor.Index}, whose heads differ");
+                throw c.Error($"layer {layer.Index} shares the keys of layer {donor.Index}{(donors == config.Layers ? "" : " of the target")}, whose heads differ: "
+                    + $"{donor.KeyValueHeads} of {donor.HeadDim}, not {layer.KeyValueHeads} of {layer.HeadDim}");
         }
         if (config.HiddenSizePerLayerInput > 0 && config.VocabSizePerLayerInput < config.VocabSize)
             throw c.Error($"vocab_size_per_layer_input {config.VocabSizePerLayerInput} is less than vocab_size {config.VocabSize}");

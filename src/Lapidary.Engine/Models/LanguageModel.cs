@@ -68,7 +68,7 @@ public sealed class LanguageModel : IDisposable
         Cache = new KeyValueCache(kernels, network.Config, contextLength, cacheSize);
         Batch = new ForwardBatch(kernels, Cache, network.MaxStepTokens, maxSequences);
         Speculative = speculative;
-        Drafter = speculative?.Create(kernels);
+        Drafter = speculative?.Create(kernels, network, Cache, maxSequences);
     }
 
     public IKernels Kernels { get; }
@@ -113,6 +113,7 @@ public sealed class LanguageModel : IDisposable
         {
             Gemma4Config config = files.Config;
             if (options.HiddenActivation is { } activation) config = config with { HiddenActivation = activation };
+            options.Speculative?.Check(config);
             int limit = config.MaxPositionEmbeddings, context = options.ContextLength ?? Math.Min(limit, DefaultContextLength);
             if (context < 1 || context > limit)
                 throw new RequestException($"context length {context} is outside 1 to {limit}, the model's max_position_embeddings");

@@ -51,6 +51,13 @@ internal static class Logits
         return MathF.Max(result, last);
     }
 
+    /// <summary>The lowest id whose logit is the largest of all.</summary>
+    public static int First(ReadOnlySpan<float> logits, ReadOnlySpan<float> maxima, float max)
+    {
+        int block = maxima.IndexOf(max);
+        return block * BlockSize + Block(logits, block).IndexOf(max);
+    }
+
     /// <summary>Σ e^((logit - max) · scale) of every block.</summary>
     /// <returns>The sum of all, in float64.</returns>
     public static double Weights(ReadOnlySpan<float> logits, ReadOnlySpan<float> maxima, float max, float scale, Span<double> weights)

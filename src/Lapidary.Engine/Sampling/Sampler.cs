@@ -62,15 +62,9 @@ public sealed class Sampler
             throw new LogitsException($"the model produced logits that are not numbers at output token {output.Length}; its weights are damaged, or a layer overflowed");
         if (float.IsNegativeInfinity(max)) throw new GenerationException($"no token is left to choose from at output token {output.Length}");
 
-        int token = adjustments.Forced is { } forced ? forced : parameters.IsGreedy ? First(logits, max) : Draw(logits, max, Uniform(output.Length));
+        int token = adjustments.Forced is { } forced ? forced : parameters.IsGreedy ? Logits.First(logits, maxima, max) : Draw(logits, max, Uniform(output.Length));
         adjustments.Add(token);
         return (token, logprobs?.Read(model, token));
-    }
-
-    private int First(ReadOnlySpan<float> logits, float max)
-    {
-        int block = maxima.AsSpan().IndexOf(max);
-        return block * Logits.BlockSize + Logits.Block(logits, block).IndexOf(max);
     }
 
     private int Draw(ReadOnlySpan<float> logits, float max, double uniform)

@@ -1,5 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Lapidary.KvCache;
+using Lapidary.Models;
 
 namespace Lapidary.Speculation;
 
@@ -10,7 +12,7 @@ public abstract record SpeculativeConfig(int NumSpeculativeTokens)
     /// <summary>Most tokens of a draft that can be asked for.</summary>
     public const int MaxTokens = 16;
 
-    private const string Source = "--speculative-config", Ngram = "ngram";
+    private const string Source = "--speculative-config", Ngram = "ngram", Mtp = "mtp", Tokens = "num_speculative_tokens";
     private const int DefaultTokens = 4, DefaultMin = 2, DefaultMax = 4, LongestLookup = 64;
 
     /// <summary>Reads vLLM's JSON object, or the short form METHOD:key=value,key=value with the same keys.</summary>
@@ -18,7 +20,15 @@ public abstract record SpeculativeConfig(int NumSpeculativeTokens)
     public static SpeculativeConfig Parse(string text)
         => JsonConfig.Parse(Encoding.UTF8.GetBytes(text.TrimStart().StartsWith('{') ? text : FromShort(text)), Source, Read);
 
-    internal abstract IDrafter Create(IKernels kernels);
+    /// <summary>Whether drafts can be made for such a model: a look at configurations only.</summary>
+    /// <exception cref="ConfigException">They cannot; the message says why.</exception>
+    internal virtual void Check(Gemma4Config target)
+    {
+        // a method without files has nothing that could not fit
+    }
+
+    /// <param name="maxSequences">Most texts that grow at once.</param>
+    internal abstract IDrafter Create(IKernels kernels, Gemma4 target, KeyValueCache cache, int maxSequences);
 
     private static string FromShort(string text)
     {
@@ -36,16 +46,36 @@ public abstract record SpeculativeConfig(int NumSpeculativeTokens)
 
     private static SpeculativeConfig Read(JsonConfig c)
     {
-        string[] known = ["method", "num_speculative_tokens", "prompt_lookup_min", "prompt_lookup_max"];
-        if (c.Keys().Except(known).FirstOrDefault() is { } unknown) throw c.Error($"unknown key {MessageText.Quote(unknown)}; known are {string.Join(", ", known)}");
-        string? method = c.String("method");
-        if (method != Ngram) throw c.Error($"method is {(method is null ? "missing" : MessageText.Quote(method))}; known: {Ngram}");
-        int tokens = c.Int("num_speculative_tokens", DefaultTokens, max: MaxTokens);
+        string? method = c.String("method") ?? (c.String("model") is null ? null : Mtp); // vLLM takes a drafter alone too
+        return method switch
+        {
+            Ngram => ReadNgram(c),
+            Mtp => ReadMtp(c),
+            _ => throw c.Error($"method is {(method is null ? "missing" : MessageText.Quote(method))}; known: {Ngram}, {Mtp}"),
+        };
+    }
+
+    private static NgramConfig ReadNgram(JsonConfig c)
+    {
+        RequireKnown(c, "method", Tokens, "prompt_lookup_min", "prompt_lookup_max");
         // As in vLLM: one bound alone is both where the other's default contradicts it.
         int max = c.Int("prompt_lookup_max", Math.Max(DefaultMax, c.Int("prompt_lookup_min", DefaultMin, max: LongestLookup)), max: LongestLookup);
         int min = c.Int("prompt_lookup_min", Math.Min(DefaultMin, max), max: LongestLookup);
         if (min > max) throw c.Error($"prompt_lookup_min {min} is more than prompt_lookup_max {max}");
-        return new NgramConfig(tokens, min, max);
+        return new NgramConfig(NumTokens(c), min, max);
+    }
+
+    private static MtpConfig ReadMtp(JsonConfig c)
+    {
+        RequireKnown(c, "method", Tokens, "model");
+        return new MtpConfig(NumTokens(c), c.String("model") ?? throw c.Error($"method {Mtp} needs \"model\", the folder of the drafter"));
+    }
+
+    private static int NumTokens(JsonConfig c) => c.Int(Tokens, DefaultTokens, max: MaxTokens);
+
+    private static void RequireKnown(JsonConfig c, params string[] known)
+    {
+        if (c.Keys().Except(known).FirstOrDefault() is { } unknown) throw c.Error($"unknown key {MessageText.Quote(unknown)}; known are {string.Join(", ", known)}");
     }
 }
 
@@ -54,5 +84,16 @@ public abstract record SpeculativeConfig(int NumSpeculativeTokens)
 /// <param name="PromptLookupMax">Most tokens looked for.</param>
 public sealed record NgramConfig(int NumSpeculativeTokens, int PromptLookupMin, int PromptLookupMax) : SpeculativeConfig(NumSpeculativeTokens)
 {
-    internal override IDrafter Create(IKernels kernels) => new NgramDrafter(kernels, NumSpeculativeTokens, PromptLookupMin, PromptLookupMax);
+    internal override IDrafter Create(IKernels kernels, Gemma4 target, KeyValueCache cache, int maxSequences)
+        => new NgramDrafter(kernels, NumSpeculativeTokens, PromptLookupMin, PromptLookupMax);
+}
+
+/// <summary>The drafter that Google publishes for each Gemma 4 (multi-token prediction).</summary>
+/// <param name="Model">Its folder.</param>
+public sealed record MtpConfig(int NumSpeculativeTokens, string Model) : SpeculativeConfig(NumSpeculativeTokens)
+{
+    internal override void Check(Gemma4Config target) => Gemma4AssistantConfig.Load(Model, target);
+
+    internal override IDrafter Create(IKernels kernels, Gemma4 target, KeyValueCache cache, int maxSequences)
+        => new MtpDrafter(kernels, Gemma4Assistant.Load(Model, target, kernels, maxSequences), cache, NumSpeculativeTokens, maxSequences);
 }

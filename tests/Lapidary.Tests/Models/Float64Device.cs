@@ -151,6 +151,9 @@ internal sealed class Float64Device : IKernels
     public void Linear(ILinear weight, IBuffer x, IBuffer output)
         => Each(output, (t, o) => Dot(((Weights)weight).Matrix[o], (Handle)x, t));
 
+    public void LinearRows(IEmbedding table, IBuffer rows, IBuffer x, IBuffer output)
+        => Each(output, (t, j) => Dot(((Weights)table).Matrix[(int)((Handle)rows)[t, j]], (Handle)x, t));
+
     public void AddLora(LoraSlots<ILora> updates, IBuffer x, IBuffer slots, IBuffer lowRank, IBuffer output)
         => AddUpdates(updates, slots, output, (t, i) => ((Handle)x)[t, i]);
 

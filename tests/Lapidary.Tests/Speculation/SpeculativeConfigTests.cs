@@ -15,8 +15,17 @@ public sealed class SpeculativeConfigTests
         => Assert.Equal(new NgramConfig(tokens, min, max), SpeculativeConfig.Parse(text));
 
     [Theory]
-    [InlineData("", "method is \"\"; known: ngram")]
-    [InlineData("medusa", "method is \"medusa\"; known: ngram")]
+    [InlineData("mtp:model=/models/assistant", 4)]
+    [InlineData("""{"model": "/models/assistant", "num_speculative_tokens": 2}""", 2)] // as vLLM's recipes for Gemma 4
+    [InlineData("""{"method": "mtp", "model": "/models/assistant", "num_speculative_tokens": 2}""", 2)]
+    public void A_drafter_is_named_by_its_folder(string text, int tokens)
+        => Assert.Equal(new MtpConfig(tokens, "/models/assistant"), SpeculativeConfig.Parse(text));
+
+    [Theory]
+    [InlineData("mtp", "method mtp needs \"model\", the folder of the drafter")]
+    [InlineData("mtp:model=x,prompt_lookup_max=3", "unknown key \"prompt_lookup_max\"; known are method, num_speculative_tokens, model")]
+    [InlineData("", "method is \"\"; known: ngram, mtp")]
+    [InlineData("medusa", "method is \"medusa\"; known: ngram, mtp")]
     [InlineData("{}", "method is missing")]
     [InlineData("{\"method\":", "not valid JSON")]
     [InlineData("ngram:", "\"\" is not key=value")]
