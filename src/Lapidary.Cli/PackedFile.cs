@@ -1,6 +1,5 @@
 using Lapidary.Checkpoints;
 using Lapidary.Cpu;
-using Lapidary.Cpu.Assembly;
 using Lapidary.Models;
 
 namespace Lapidary.Cli;
@@ -22,7 +21,6 @@ internal static class PackedFile
         if (options.Arithmetic == Arithmetic.Exact || !File.Exists(path)) return null;
         try
         {
-            if (AssemblySupport.RefusesInt8(options.Assembly) is { } refusal) throw new CheckpointException($"{path} is not used: {refusal}");
             return PackedWeights.Open(path, SourceOf(model));
         }
         catch (CheckpointException exception)
@@ -38,7 +36,6 @@ internal static class PackedFile
     {
         PackedWeightsWriter writer = new();
         CpuOptions options = new() { Arithmetic = Arithmetic.Fast, Panels = writer };
-        if (AssemblySupport.RefusesInt8(options.Assembly) is { } refusal) throw new BackendException($"weights are packed for AVX512-VNNI: {refusal}");
         string source = SourceOf(model); // before loading: a file that changes meanwhile does not match afterwards
         using CpuKernels kernels = Devices.Cpu(options);
         ProgressBar loading = new("packing", "layer"), writing = new("writing", "matrix");

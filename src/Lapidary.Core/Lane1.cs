@@ -115,6 +115,20 @@ public readonly unsafe struct V1(float value) : IFloatLane<V1>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V1 Or(V1 a, V1 b) => new(BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(a.Value) | BitConverter.SingleToUInt32Bits(b.Value)));
 
+    public static bool DotsAnyByte => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 DotBytes(V1 sums, V1 codes, V1 values)
+    {
+        int s = BitConverter.SingleToInt32Bits(sums.Value), c = BitConverter.SingleToInt32Bits(codes.Value), v = BitConverter.SingleToInt32Bits(values.Value);
+        for (int shift = 24; shift >= 0; shift -= 8) s += ((c << shift) >> 24) * ((v << shift) >> 24);
+        return new(BitConverter.Int32BitsToSingle(s));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 AddInt32(V1 a, V1 b)
+        => new(BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(a.Value) + BitConverter.SingleToInt32Bits(b.Value)));
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V1 FromInt32(V1 bits) => new(BitConverter.SingleToInt32Bits(bits.Value));
 

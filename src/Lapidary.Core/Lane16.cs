@@ -125,7 +125,12 @@ public readonly unsafe struct V16(Vector512<float> value) : IFloatLane<V16>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreInt8(V16 value, sbyte* destination)
     {
-        Vector512<int> codes = Vector512.ConvertToInt32(value.Value);
+        Vector512<int> codes = Vector512.ConvertToInt32Native(value.Value);
+        if (Avx512F.IsSupported)
+        {
+            Avx512F.ConvertToVector128SByteWithSaturation(codes).Store(destination);
+            return;
+        }
         Vector256<short> half = Vector256.Narrow(codes.GetLower(), codes.GetUpper());
         Vector128.Narrow(half.GetLower(), half.GetUpper()).Store(destination);
     }
@@ -144,6 +149,22 @@ public readonly unsafe struct V16(Vector512<float> value) : IFloatLane<V16>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V16 Or(V16 a, V16 b) => new((a.Value.AsUInt32() | b.Value.AsUInt32()).AsSingle());
+
+    public static bool DotsAnyByte => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 DotBytes(V16 sums, V16 codes, V16 values)
+    {
+        if (!Avx512BW.IsSupported)
+            return new(Vector512.Create(
+                V8.DotBytes(new(sums.Value.GetLower()), new(codes.Value.GetLower()), new(values.Value.GetLower())).Value,
+                V8.DotBytes(new(sums.Value.GetUpper()), new(codes.Value.GetUpper()), new(values.Value.GetUpper())).Value));
+        Vector512<short> pairs = Avx512BW.MultiplyAddAdjacent(codes.Value.AsByte(), values.Value.AsSByte());
+        return new((sums.Value.AsInt32() + Avx512BW.MultiplyAddAdjacent(pairs, Vector512.Create((short)1))).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 AddInt32(V16 a, V16 b) => new((a.Value.AsInt32() + b.Value.AsInt32()).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V16 FromInt32(V16 bits) => new(Vector512.ConvertToSingle(bits.Value.AsInt32()));

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 
 namespace Lapidary;
@@ -120,7 +121,7 @@ public readonly unsafe struct V4(Vector128<float> value) : IFloatLane<V4>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreInt8(V4 value, sbyte* destination)
     {
-        Vector128<int> codes = Vector128.ConvertToInt32(value.Value);
+        Vector128<int> codes = Vector128.ConvertToInt32Native(value.Value);
         Vector128<short> half = Vector128.Narrow(codes, codes);
         Unsafe.WriteUnaligned(destination, Vector128.Narrow(half, half).AsInt32().ToScalar());
     }
@@ -139,6 +140,24 @@ public readonly unsafe struct V4(Vector128<float> value) : IFloatLane<V4>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V4 Or(V4 a, V4 b) => new((a.Value.AsUInt32() | b.Value.AsUInt32()).AsSingle());
+
+    public static bool DotsAnyByte => AvxVnni.IsSupported;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 DotBytes(V4 sums, V4 codes, V4 values)
+    {
+        Vector128<int> s = sums.Value.AsInt32();
+        Vector128<byte> c = codes.Value.AsByte();
+        Vector128<sbyte> v = values.Value.AsSByte();
+        if (AvxVnni.IsSupported) return new(AvxVnni.MultiplyWideningAndAdd(s, c, v).AsSingle());
+        if (Ssse3.IsSupported) return new((s + Sse2.MultiplyAddAdjacent(Ssse3.MultiplyAddAdjacent(c, v), Vector128.Create((short)1))).AsSingle());
+        if (Dp.IsSupported) return new(Dp.DotProduct(s, c.AsSByte(), v).AsSingle());
+        for (int shift = 24; shift >= 0; shift -= 8) s += ((c.AsInt32() << shift) >> 24) * ((v.AsInt32() << shift) >> 24);
+        return new(s.AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 AddInt32(V4 a, V4 b) => new((a.Value.AsInt32() + b.Value.AsInt32()).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V4 FromInt32(V4 bits) => new(Vector128.ConvertToSingle(bits.Value.AsInt32()));

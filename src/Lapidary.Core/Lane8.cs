@@ -112,7 +112,7 @@ public readonly unsafe struct V8(Vector256<float> value) : IFloatLane<V8>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreInt8(V8 value, sbyte* destination)
     {
-        Vector256<int> codes = Vector256.ConvertToInt32(value.Value);
+        Vector256<int> codes = Vector256.ConvertToInt32Native(value.Value);
         Vector128<short> half = Vector128.Narrow(codes.GetLower(), codes.GetUpper());
         Unsafe.WriteUnaligned(destination, Vector128.Narrow(half, half).AsInt64().ToScalar());
     }
@@ -131,6 +131,23 @@ public readonly unsafe struct V8(Vector256<float> value) : IFloatLane<V8>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V8 Or(V8 a, V8 b) => new((a.Value.AsUInt32() | b.Value.AsUInt32()).AsSingle());
+
+    public static bool DotsAnyByte => AvxVnni.IsSupported;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 DotBytes(V8 sums, V8 codes, V8 values)
+    {
+        if (AvxVnni.IsSupported) return new(AvxVnni.MultiplyWideningAndAdd(sums.Value.AsInt32(), codes.Value.AsByte(), values.Value.AsSByte()).AsSingle());
+        if (!Avx2.IsSupported)
+            return new(Vector256.Create(
+                V4.DotBytes(new(sums.Value.GetLower()), new(codes.Value.GetLower()), new(values.Value.GetLower())).Value,
+                V4.DotBytes(new(sums.Value.GetUpper()), new(codes.Value.GetUpper()), new(values.Value.GetUpper())).Value));
+        Vector256<short> pairs = Avx2.MultiplyAddAdjacent(codes.Value.AsByte(), values.Value.AsSByte());
+        return new((sums.Value.AsInt32() + Avx2.MultiplyAddAdjacent(pairs, Vector256.Create((short)1))).AsSingle());
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 AddInt32(V8 a, V8 b) => new((a.Value.AsInt32() + b.Value.AsInt32()).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V8 FromInt32(V8 bits) => new(Vector256.ConvertToSingle(bits.Value.AsInt32()));

@@ -84,6 +84,15 @@ public unsafe interface IFloatLane<T> : ILane<T> where T : struct, IFloatLane<T>
     static abstract T And(T bits, uint mask);
     static abstract T Or(T a, T b);
 
+    /// <summary>Int32 elements plus the dot product of the four bytes of each, codes from 0 to 127 (or any, where
+    /// <see cref="DotsAnyByte"/>) times signed values.</summary>
+    static abstract T DotBytes(T sums, T codes, T values);
+
+    /// <summary>Whether codes of <see cref="DotBytes"/> may have their top bit set.</summary>
+    static abstract bool DotsAnyByte { get; }
+
+    static abstract T AddInt32(T a, T b);
+
     /// <summary>The number an int32 stands for.</summary>
     static abstract T FromInt32(T bits);
 

@@ -17,7 +17,7 @@ internal static class QuantizeCommand
     private static readonly string[] Formats = ["int2", "int3", "int4", "int5", "int6", "int7", "int8", "fp8", "nvfp4", "mxfp4"];
 
     private static readonly Argument<string?> Model = new("model") { Description = "Model folder; the embedded model by default.", Arity = ArgumentArity.ZeroOrOne };
-    private static readonly Option<string> Format = new("--format") { Description = $"How weights are stored: {string.Join(", ", Formats)}; or {Packed}: as they are, in the order this processor multiplies, to be mapped at the next start in place of packing at load.", Required = true };
+    private static readonly Option<string> Format = new("--format") { Description = $"How weights are stored: {string.Join(", ", Formats)}; or {Packed}: as they are, in the order processors multiply, to be mapped at the next start in place of packing at load.", Required = true };
     private static readonly Option<int?> GroupSize = new("--group-size") { Description = $"Columns that share a scale, 0 for a whole row. int2 to int7: {DefaultGroupSize} by default; int8: 0; fp8: 0, else the side of square blocks; nvfp4 and mxfp4 have 16 and 32." };
     private static readonly Option<bool> Asymmetric = new("--asymmetric") { Description = "Integers with a zero point for each group." };
     private static readonly Option<string[]> Ignore = new("--ignore") { Description = "A module to leave as it is, a name or re: and a regular expression; may be given several times. Embeddings, head, routers and norms always are.", HelpName = "NAME" };

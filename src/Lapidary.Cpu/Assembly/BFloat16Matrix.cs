@@ -47,5 +47,5 @@ internal sealed unsafe class BFloat16Matrix(StoredTensor tensor)
     }
 
     private static TileKernels Kernels(int columns, int rows) => kernelsBySize.GetOrAdd(
-        (columns, rows), size => new(() => new TileKernels(RowTile.MaxTokens, tokens => new RowTile(size.Columns, size.Rows).Assemble(tokens)))).Value;
+        (columns, rows), size => new(() => new AssembledKernels(RowTile.MaxTokens, tokens => new RowTile(size.Columns, size.Rows).Assemble(tokens)))).Value;
 }

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 using Lapidary.Quantization;
 
@@ -81,12 +82,12 @@ internal sealed unsafe class PanelWriter(QuantizedMatrix matrix, IntegerPanels t
         public Rows4 Transposed()
         {
             Vector128<ulong> lowAB = Low(a, b), lowCD = Low(c, d), highAB = High(a, b), highCD = High(c, d);
-            return new(
-                Sse2.UnpackLow(lowAB, lowCD).AsByte(), Sse2.UnpackHigh(lowAB, lowCD).AsByte(),
-                Sse2.UnpackLow(highAB, highCD).AsByte(), Sse2.UnpackHigh(highAB, highCD).AsByte());
+            return new(First(lowAB, lowCD), Second(lowAB, lowCD), First(highAB, highCD), Second(highAB, highCD));
 
-            static Vector128<ulong> Low(Vector128<byte> l, Vector128<byte> r) => Sse2.UnpackLow(l.AsUInt32(), r.AsUInt32()).AsUInt64();
-            static Vector128<ulong> High(Vector128<byte> l, Vector128<byte> r) => Sse2.UnpackHigh(l.AsUInt32(), r.AsUInt32()).AsUInt64();
+            static Vector128<ulong> Low(Vector128<byte> l, Vector128<byte> r) => Interleave.Low(l.AsUInt32(), r.AsUInt32()).AsUInt64();
+            static Vector128<ulong> High(Vector128<byte> l, Vector128<byte> r) => Interleave.High(l.AsUInt32(), r.AsUInt32()).AsUInt64();
+            static Vector128<byte> First(Vector128<ulong> l, Vector128<ulong> r) => Vector128.Create(l.GetLower(), r.GetLower()).AsByte();
+            static Vector128<byte> Second(Vector128<ulong> l, Vector128<ulong> r) => Vector128.Create(l.GetUpper(), r.GetUpper()).AsByte();
         }
 
         public Rows4 WithUpperNibblesOf(Rows4 high)
@@ -108,4 +109,16 @@ internal sealed unsafe class PanelWriter(QuantizedMatrix matrix, IntegerPanels t
             d.Store(to + 3 * PanelLayout.Register);
         }
     }
+}
+
+/// <summary>Elements of two vectors in turn.</summary>
+internal static class Interleave
+{
+    public static Vector128<uint> Low(Vector128<uint> l, Vector128<uint> r) => Sse2.IsSupported ? Sse2.UnpackLow(l, r)
+        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(l, r)
+        : Vector128.Create(l[0], r[0], l[1], r[1]);
+
+    public static Vector128<uint> High(Vector128<uint> l, Vector128<uint> r) => Sse2.IsSupported ? Sse2.UnpackHigh(l, r)
+        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipHigh(l, r)
+        : Vector128.Create(l[2], r[2], l[3], r[3]);
 }

@@ -1,14 +1,21 @@
 namespace Lapidary.Cpu.Assembly;
 
+/// <summary>Multiplies tiles: some weight rows with some tokens.</summary>
+internal abstract unsafe class TileKernels
+{
+    /// <summary>Multiplies one tile.</summary>
+    public abstract void Run(int tokens, TileArguments* arguments);
+}
+
 /// <summary>Kernels of one kind, one for each number of tokens from 1 on, assembled when the kind is first needed.</summary>
-internal sealed unsafe class TileKernels : IDisposable
+internal sealed unsafe class AssembledKernels : TileKernels, IDisposable
 {
     private readonly ExecutableMemory[] memory;
     private readonly delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>[] kernels;
 
     /// <param name="assemble">The machine code for that many tokens.</param>
     /// <exception cref="BackendException">The system refuses executable memory.</exception>
-    public TileKernels(int maxTokens, Func<int, byte[]> assemble)
+    public AssembledKernels(int maxTokens, Func<int, byte[]> assemble)
     {
         memory = new ExecutableMemory[maxTokens];
         kernels = new delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>[maxTokens];
@@ -20,8 +27,7 @@ internal sealed unsafe class TileKernels : IDisposable
         }
     }
 
-    /// <summary>Multiplies one tile.</summary>
-    public void Run(int tokens, TileArguments* arguments) => kernels[tokens - 1](arguments);
+    public override void Run(int tokens, TileArguments* arguments) => kernels[tokens - 1](arguments);
 
     public void Dispose()
     {

@@ -53,9 +53,7 @@ internal abstract unsafe class WeightMatrix : IDisposable
         : HiddenPrecision.Unrounded;
 
     /// <summary>Integer codes times 8-bit hidden states.</summary>
-    public static WeightMatrix LoadInteger(QuantizedMatrix matrix, CpuOptions options) => AssemblySupport.RefusesInt8(options.Assembly) is null
-        ? new IntegerMatrix(matrix, options.Panels)
-        : LoadRounded(matrix, DType.I8);
+    public static WeightMatrix LoadInteger(QuantizedMatrix matrix, CpuOptions options) => new IntegerMatrix(matrix, options.Assembly, options.Panels);
 
     public static WeightMatrix Load(StoredMatrix matrix) => CpuFeatures.VectorBits switch
     {

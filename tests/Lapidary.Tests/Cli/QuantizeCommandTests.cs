@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Lapidary.Cpu;
 using Lapidary.Tests.Checkpoints;
 
 namespace Lapidary.Tests.Cli;
@@ -45,7 +44,6 @@ public sealed class QuantizeCommandTests
     [Fact]
     public void Packed_weights_are_used_at_the_next_start_unless_the_model_has_changed()
     {
-        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
         using CheckpointFolder folder = new();
         string model = folder["int4"], packed = $"{model}.packed";
         Assert.Equal(0, LapidaryProcess.Run("quantize", Goldens.TinyModel, "--format", "int4", "--group-size", "32", "--out", model).ExitCode);
@@ -60,7 +58,7 @@ public sealed class QuantizeCommandTests
         CommandResult again = LapidaryProcess.Run(run);
         Assert.Equal(text, again.Output);
         Assert.DoesNotContain("warning", again.Error, StringComparison.Ordinal);
-        Assert.Contains("no-assembly was given", LapidaryProcess.Run([.. run, "--no-assembly"]).Error, StringComparison.Ordinal);
+        Assert.Equal(text, LapidaryProcess.Run([.. run, "--no-assembly"]).Output);
 
         File.SetLastWriteTimeUtc(Path.Combine(model, "config.json"), DateTime.UtcNow.AddMinutes(1));
         CommandResult changed = LapidaryProcess.Run(run);

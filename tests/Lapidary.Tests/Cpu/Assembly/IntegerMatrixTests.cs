@@ -1,10 +1,11 @@
+using System.Runtime.Intrinsics.X86;
 using Lapidary.Cpu;
 using Lapidary.Cpu.Assembly;
 using Lapidary.Quantization;
 
 namespace Lapidary.Tests.Cpu.Assembly;
 
-/// <summary>Assembled kernels against float64 over the same codes and the same 8-bit activations, and against themselves.</summary>
+/// <summary>Kernels of all widths against float64 over the same codes and the same 8-bit activations, and against themselves.</summary>
 public sealed unsafe class IntegerMatrixTests
 {
     public static TheoryData<string, int, bool, string> Formats()
@@ -25,6 +26,16 @@ public sealed unsafe class IntegerMatrixTests
             "bfloat16" => value => BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(value) & 0xffff0000),
             _ => value => value,
         });
+
+    /// <summary>Every kind of kernel that runs here.</summary>
+    private static IEnumerable<(string Name, Func<PanelLayout, TileKernels> Create)> Kernels()
+    {
+        if (AssemblySupport.RefusesInt8(AssemblyUse.Allowed) is null) yield return ("assembled", IntegerMatrix.Assembled);
+        yield return ("512 bits", VectorTile.For<V16>);
+        yield return ("256 bits", VectorTile.For<V8>);
+        yield return ("128 bits", VectorTile.For<V4>);
+        yield return ("scalar", VectorTile.For<V1>);
+    }
 
     private static float[] Activations(int tokens, int columns, int seed = 9)
     {
@@ -66,14 +77,17 @@ public sealed unsafe class IntegerMatrixTests
     [Theory, MemberData(nameof(Formats))]
     public void Results_are_those_of_the_definition(string code, int group, bool offsets, string scale)
     {
-        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
         foreach ((int rows, int columns, int tokens) in (ReadOnlySpan<(int, int, int)>)[(16, 64, 1), (37, 96, 5), (22, 88, 17), (64, 352, 33)])
         {
             RandomMatrix source = Matrix(code, group, offsets, scale, rows, columns);
-            using IntegerMatrix matrix = new(source);
             float[] x = Activations(tokens, columns);
-            double error = RelativeError(Expected(source, x, tokens), Multiply(matrix, x, tokens, 0, rows));
-            Assert.True(error < 2e-6, $"{rows} x {columns}, {tokens} tokens: relative error {error}");
+            double[] expected = Expected(source, x, tokens);
+            foreach ((string kernels, Func<PanelLayout, TileKernels> create) in Kernels())
+            {
+                using IntegerMatrix matrix = new(source, create, store: null);
+                double error = RelativeError(expected, Multiply(matrix, x, tokens, 0, rows));
+                Assert.True(error < 2e-6, $"{kernels}, {rows} x {columns}, {tokens} tokens: relative error {error}");
+            }
         }
     }
 
@@ -85,16 +99,19 @@ public sealed unsafe class IntegerMatrixTests
     [InlineData("int6", 16, false)]
     public void Factors_of_a_block_scale_are_multiplied_as_stored(string code, int group, bool offsets)
     {
-        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
         foreach ((int rows, int columns, int tokens) in (ReadOnlySpan<(int, int, int)>)[(16, 256, 1), (37, 512, 5), (22, 768, 17)])
         {
             FactoredMatrix source = new(rows, columns, WeightFormat.OfCodes(CodeType.All.Single(c => c.Name == code), group, offsets), seed: 5);
-            using IntegerMatrix matrix = new(source);
-            float[] x = Activations(tokens, columns), y = Multiply(matrix, x, tokens, 0, rows);
-            Assert.True(RelativeError(Expected(source, x, tokens), y) < 2e-6, $"{rows} x {columns}, {tokens} tokens");
-            Assert.True(RelativeError(Expected(source, Activations(tokens, columns, seed: 10), tokens), y) > 0.1);
-            double bits = 8.0 * matrix.ByteLength / (double)columns / ((rows + 15) / 16 * 16);
-            Assert.True(bits < CodeBits(code) + (offsets ? 2 : 1) * (8.0 / group + 16.0 / 256) + 0.01, $"{bits} bits a weight");
+            float[] x = Activations(tokens, columns);
+            foreach ((string kernels, Func<PanelLayout, TileKernels> create) in Kernels())
+            {
+                using IntegerMatrix matrix = new(source, create, store: null);
+                float[] y = Multiply(matrix, x, tokens, 0, rows);
+                Assert.True(RelativeError(Expected(source, x, tokens), y) < 2e-6, $"{kernels}, {rows} x {columns}, {tokens} tokens");
+                Assert.True(RelativeError(Expected(source, Activations(tokens, columns, seed: 10), tokens), y) > 0.1);
+                double bits = 8.0 * matrix.ByteLength / (double)columns / ((rows + 15) / 16 * 16);
+                Assert.True(bits < CodeBits(code) + (offsets ? 2 : 1) * (8.0 / group + 16.0 / 256) + 0.01, $"{bits} bits a weight");
+            }
         }
 
         static int CodeBits(string code) => Math.Max(4, code[^1] - '0');
@@ -103,18 +120,16 @@ public sealed unsafe class IntegerMatrixTests
     [Fact]
     public void Another_token_is_noticed()
     {
-        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
         RandomMatrix source = Matrix("int4", 32, false, "half", 32, 64);
-        using IntegerMatrix matrix = new(source);
+        using IntegerMatrix matrix = new(source, AssemblyUse.Allowed);
         Assert.True(RelativeError(Expected(source, Activations(2, 64, seed: 10), 2), Multiply(matrix, Activations(2, 64), 2, 0, 32)) > 0.1);
     }
 
     [Fact]
     public void A_token_does_not_depend_on_its_neighbours()
     {
-        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
         RandomMatrix source = Matrix("uint4", 32, true, "half", 48, 128);
-        using IntegerMatrix matrix = new(source);
+        using IntegerMatrix matrix = new(source, AssemblyUse.Allowed);
         float[] x = Activations(40, 128), all = Multiply(matrix, x, 40, 0, 48);
         for (int tokens = 1; tokens < 40; tokens++)
         {
@@ -123,12 +138,42 @@ public sealed unsafe class IntegerMatrixTests
         }
     }
 
+    [Theory]
+    [InlineData("int4", 32, false)]
+    [InlineData("uint5", 16, true)]
+    [InlineData("int8", 64, false)]
+    public void Kernels_of_all_widths_give_the_same_bits(string code, int group, bool offsets)
+    {
+        Assert.SkipUnless(Fma.IsSupported, "needs FMA");
+        RandomMatrix source = Matrix(code, group, offsets, "half", 39, 160);
+        float[] x = Activations(7, 160);
+        float[][] results = [.. Kernels().Select(kernels =>
+        {
+            using IntegerMatrix matrix = new(source, kernels.Create, store: null);
+            return Multiply(matrix, x, 7, 0, 39);
+        })];
+        Assert.All(results, y => Assert.Equal(results[0], y));
+    }
+
+    [Fact]
+    public void Codes_and_values_at_their_extremes_do_not_overflow()
+    {
+        ExtremeMatrix source = new(16, 64);
+        float[] x = [.. Enumerable.Range(0, 5 * 64).Select(i => i / 64 % 2 == 0 ? 1f : -1f)];
+        foreach ((string kernels, Func<PanelLayout, TileKernels> create) in Kernels())
+        {
+            using IntegerMatrix matrix = new(source, create, store: null);
+            float[] y = Multiply(matrix, x, 5, 0, 16);
+            for (int t = 0; t < 5; t++)
+                for (int row = 0; row < 16; row++) Assert.Equal((row % 2 == 0 ? 127 : -128) * 64 * x[t * 64], y[t * 16 + row], tolerance: 0.01f);
+        }
+    }
+
     [Fact]
     public void Shares_of_rows_touch_nothing_else()
     {
-        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
         RandomMatrix source = Matrix("int8", 32, false, "half", 40, 64);
-        using IntegerMatrix matrix = new(source);
+        using IntegerMatrix matrix = new(source, AssemblyUse.Allowed);
         float[] x = Activations(3, 64), all = Multiply(matrix, x, 3, 0, 40), part = Multiply(matrix, x, 3, 16, 40);
         for (int i = 0; i < part.Length; i++) Assert.Equal(i % 40 < 16 ? 0 : all[i], part[i]);
     }
@@ -136,9 +181,8 @@ public sealed unsafe class IntegerMatrixTests
     [Fact]
     public void Tokens_of_zeros_and_of_one_spike_are_exact()
     {
-        Assert.SkipUnless(CpuFeatures.HasAvx512Vnni, "needs AVX512-VNNI");
         RandomMatrix source = Matrix("int4", 32, false, "half", 16, 64);
-        using IntegerMatrix matrix = new(source);
+        using IntegerMatrix matrix = new(source, AssemblyUse.Allowed);
         float[] x = new float[128];
         x[64 + 7] = 3;
         float[] y = Multiply(matrix, x, 2, 0, 16), weights = new float[64];

@@ -1,0 +1,86 @@
+using System.Collections.Concurrent;
+using Lapidary.Cpu.Gemm;
+using Lapidary.Quantization;
+
+namespace Lapidary.Cpu.Assembly;
+
+/// <summary>
+/// Integer weights times 8-bit hidden states. Hidden states are quantised in groups of 32, as llama.cpp does; dot products are
+/// exact integers, sums float32 in one order, so that kernels of all widths give the same bits where they fuse multiplication
+/// and addition.
+/// </summary>
+internal sealed unsafe class IntegerMatrix : AssembledMatrix
+{
+    private static readonly ConcurrentDictionary<PanelLayout, Lazy<AssembledKernels>> assembled = new();
+    private readonly QuantizedMatrix source;
+    private readonly IntegerPanels panels;
+    private readonly TileKernels kernels;
+
+    /// <param name="store">Has the panels, or is told of them; null for neither.</param>
+    public IntegerMatrix(QuantizedMatrix source, AssemblyUse assembly, PanelStore? store = null)
+        : this(source, layout => AssemblySupport.RefusesInt8(assembly) is null ? Assembled(layout) : Vectors(layout), store)
+    {
+    }
+
+    /// <param name="kernels">For a layout.</param>
+    public IntegerMatrix(QuantizedMatrix source, Func<PanelLayout, TileKernels> kernels, PanelStore? store)
+        : base(source.Rows, source.Columns)
+    {
+        this.source = source;
+        panels = store?.Find(source) ?? Pack(source, store);
+        this.kernels = kernels(panels.Layout);
+        Form = Int8Form.For(panels.Layout, source.Columns);
+    }
+
+    /// <summary>Kernels with AVX512-VNNI.</summary>
+    public static TileKernels Assembled(PanelLayout layout) => assembled.GetOrAdd(
+        layout, key => new(() => new AssembledKernels(IntegerTile.MaxTokens, tokens => new IntegerTile(key).Assemble(tokens)))).Value;
+
+    /// <summary>Kernels for the vectors that the runtime uses.</summary>
+    private static TileKernels Vectors(PanelLayout layout) => CpuFeatures.VectorBits switch
+    {
+        512 => VectorTile.For<V16>(layout),
+        256 => VectorTile.For<V8>(layout),
+        128 => VectorTile.For<V4>(layout),
+        _ => VectorTile.For<V1>(layout),
+    };
+
+    private static IntegerPanels Pack(QuantizedMatrix source, PanelStore? store)
+    {
+        IntegerPanels panels = IntegerPanels.Pack(source);
+        source.Release();
+        store?.Packed(source, panels);
+        return panels;
+    }
+
+    public override long ByteLength => panels.ByteLength;
+
+    public override HiddenForm Form { get; }
+
+    public override int Grain => PanelLayout.Rows;
+
+    /// <param name="from">A multiple of 16.</param>
+    public override void MultiplyWritten(int from, int to, byte* written, int tokens, float* y, nint yStride)
+    {
+        for (int panel = from / PanelLayout.Rows; panel * PanelLayout.Rows < to; panel++)
+        {
+            TileArguments arguments = new()
+            {
+                Weights = panels.Panel(panel),
+                OutputStride = yStride * sizeof(float),
+                Steps = panels.Steps,
+                RowMask = panels.RowMask(panel),
+            };
+            for (int tile = 0; tile < tokens; tile += IntegerTile.MaxTokens)
+            {
+                arguments.Activations = written + tile * Form.RowBytes;
+                arguments.Output = y + tile * yStride + panel * PanelLayout.Rows;
+                kernels.Run(Math.Min(IntegerTile.MaxTokens, tokens - tile), &arguments);
+            }
+        }
+    }
+
+    public override void CopyRow(int row, float scale, float* output) => CopyStoredRow(source, row, scale, output);
+
+    public override void Dispose() => panels.Dispose();
+}
