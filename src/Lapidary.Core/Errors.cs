@@ -26,6 +26,16 @@ public class RequestException(string message, Exception? inner = null) : Lapidar
 public sealed class ParameterException(string parameter, string message) : RequestException(message)
 {
     public string Parameter { get; } = parameter;
+
+    /// <summary>The end of its range that the value is beyond; null when something else is wrong.</summary>
+    public Bound? Exceeded { get; init; }
+}
+
+/// <summary>An end of a range.</summary>
+public enum Bound
+{
+    Minimum,
+    Maximum,
 }
 
 /// <summary>A prompt leaves no room for output in the context.</summary>

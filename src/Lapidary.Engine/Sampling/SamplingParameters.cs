@@ -86,19 +86,19 @@ public sealed record SamplingParameters
     /// <exception cref="RequestException">Names the parameter, its value and its range.</exception>
     public SamplingParameters Checked(int vocabSize)
     {
-        Require(nameof(Temperature), Temperature, Temperature is >= 0 and <= 2, "0 to 2");
+        Require(nameof(Temperature), Temperature, Temperature is >= 0 and <= 2, "0 to 2", most: 2);
         Require(nameof(TopK), TopK, TopK >= -1, "-1 or more");
-        Require(nameof(TopP), TopP, TopP is > 0 and <= 1, "above 0 to 1");
-        Require(nameof(MinP), MinP, MinP is >= 0 and <= 1, "0 to 1");
+        Require(nameof(TopP), TopP, TopP is > 0 and <= 1, "above 0 to 1", most: 1);
+        Require(nameof(MinP), MinP, MinP is >= 0 and <= 1, "0 to 1", most: 1);
         Require(nameof(RepetitionPenalty), RepetitionPenalty, RepetitionPenalty > 0 && double.IsFinite(RepetitionPenalty), "above 0");
-        Require(nameof(PresencePenalty), PresencePenalty, PresencePenalty is >= -2 and <= 2, "-2 to 2");
-        Require(nameof(FrequencyPenalty), FrequencyPenalty, FrequencyPenalty is >= -2 and <= 2, "-2 to 2");
+        Require(nameof(PresencePenalty), PresencePenalty, PresencePenalty is >= -2 and <= 2, "-2 to 2", most: 2);
+        Require(nameof(FrequencyPenalty), FrequencyPenalty, FrequencyPenalty is >= -2 and <= 2, "-2 to 2", most: 2);
         Require(nameof(MaxTokens), MaxTokens ?? 1, MaxTokens is null or >= 1, "1 or more");
-        Require(nameof(MinTokens), MinTokens, MinTokens >= 0 && MinTokens <= (MaxTokens ?? int.MaxValue), "0 to max_tokens");
-        Require(nameof(N), N, N is >= 1 and <= MaxN, $"1 to {MaxN}");
-        Require(nameof(N), N, N == 1 || !IsGreedy, "1, since with temperature 0 every continuation is the same");
-        Require(nameof(Logprobs), Logprobs ?? 0, Logprobs is null || (Logprobs >= -1 && Logprobs <= vocabSize), $"-1 to {vocabSize}");
-        Require(nameof(PromptLogprobs), PromptLogprobs ?? 0, PromptLogprobs is null || (PromptLogprobs >= -1 && PromptLogprobs <= vocabSize), $"-1 to {vocabSize}");
+        Require(nameof(MinTokens), MinTokens, MinTokens >= 0 && MinTokens <= (MaxTokens ?? int.MaxValue), "0 to max_tokens", most: MaxTokens ?? int.MaxValue);
+        Require(nameof(N), N, N is >= 1 and <= MaxN, $"1 to {MaxN}", most: MaxN);
+        Require(nameof(N), N, N == 1 || !IsGreedy, "1, since with temperature 0 every continuation is the same", most: 1);
+        Require(nameof(Logprobs), Logprobs ?? 0, Logprobs is null || (Logprobs >= -1 && Logprobs <= vocabSize), $"-1 to {vocabSize}", most: vocabSize);
+        Require(nameof(PromptLogprobs), PromptLogprobs ?? 0, PromptLogprobs is null || (PromptLogprobs >= -1 && PromptLogprobs <= vocabSize), $"-1 to {vocabSize}", most: vocabSize);
         RequireTexts(nameof(Stop), Stop);
         RequireTexts(nameof(BadWords), BadWords);
         RequireIds(nameof(StopTokenIds), StopTokenIds, vocabSize);
@@ -112,9 +112,10 @@ public sealed record SamplingParameters
         return this;
     }
 
-    private static void Require(string name, double value, bool valid, string range)
+    /// <param name="most">The upper end of the range.</param>
+    private static void Require(string name, double value, bool valid, string range, double most = double.PositiveInfinity)
     {
-        if (!valid) throw Error(name, $"is {Text(value)}, expected {range}");
+        if (!valid) throw Error(name, $"is {Text(value)}, expected {range}", value > most ? Bound.Maximum : Bound.Minimum);
     }
 
     private static void RequireTexts(string name, IEnumerable<string> texts)
@@ -128,10 +129,10 @@ public sealed record SamplingParameters
             if (id < 0 || id >= vocabSize) throw Error(name, $"holds token id {id}, which is outside the vocabulary, 0 to {vocabSize - 1}");
     }
 
-    private static ParameterException Error(string name, string fault)
+    private static ParameterException Error(string name, string fault, Bound? exceeded = null)
     {
         string parameter = string.Concat(name.Select((c, i) => char.IsUpper(c) ? (i > 0 ? "_" : "") + char.ToLowerInvariant(c) : c.ToString()));
-        return new ParameterException(parameter, $"{parameter} {fault}");
+        return new ParameterException(parameter, $"{parameter} {fault}") { Exceeded = exceeded };
     }
 
     private static string Text(double value) => value.ToString(CultureInfo.InvariantCulture);

@@ -44,6 +44,10 @@ public sealed class ChatTemplate
     public bool Mentions(string text)
         => _default.Source.Contains(text, StringComparison.Ordinal) || _toolUse?.Value.Source.Contains(text, StringComparison.Ordinal) == true;
 
+    /// <summary>Whether the template's source holds this word by itself, as the name of a variable would be.</summary>
+    public bool MentionsName(string name)
+        => HasWord(_default.Source, name) || (_toolUse is not null && HasWord(_toolUse.Value.Source, name));
+
     /// <summary>The prompt's text, with special tokens written out.</summary>
     /// <exception cref="RequestException">The request cannot be rendered by any template.</exception>
     /// <exception cref="TemplateException">The template refuses the request or fails.</exception>
@@ -57,6 +61,14 @@ public sealed class ChatTemplate
         if (!request.ContinueFinalMessage) return template.Render(Variables(request, messages), limits, clock, cancellation);
         FinalMessage final = FinalMessage.Mark(messages, template);
         return final.Cut(template.Render(Variables(request, final.Messages), limits, clock, cancellation));
+    }
+
+    private static bool HasWord(string source, string word)
+    {
+        static bool IsPart(char c) => char.IsLetterOrDigit(c) || c == '_';
+        for (int at = source.IndexOf(word, StringComparison.Ordinal); at >= 0 && word.Length > 0; at = source.IndexOf(word, at + 1, StringComparison.Ordinal))
+            if ((at == 0 || !IsPart(source[at - 1])) && (at + word.Length == source.Length || !IsPart(source[at + word.Length]))) return true;
+        return false;
     }
 
     private Dictionary<string, TemplateValue> Variables(ChatRequest request, TemplateValue messages)

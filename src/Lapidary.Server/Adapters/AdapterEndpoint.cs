@@ -18,6 +18,8 @@ internal sealed class AdapterEndpoint(ApiServices api)
         Fields body = new(json.RootElement);
         string name = body.RequiredText("lora_name"), path = body.RequiredText("lora_path");
         body.Done();
+        if (name.Length == 0) throw ApiException.Invalid("lora_name", "lora_name is empty, expected the name under which the adapter is to be served");
+        if (path.Length == 0) throw ApiException.Invalid("lora_path", "lora_path is empty, expected a folder of this machine");
         await Change("lora_path", () => model.LoadAdapter(path, name));
         await context.Response.WriteAsync($"Success: LoRA adapter '{name}' added successfully.", context.RequestAborted);
     }

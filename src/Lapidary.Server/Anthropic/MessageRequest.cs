@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Lapidary.Sampling;
 using Lapidary.Server.Errors;
@@ -21,7 +22,8 @@ internal sealed record MessageRequest
         int maxTokens = body.Integer("max_tokens", 1, int.MaxValue) ?? throw body.Missing("max_tokens", "an integer");
         bool stream = body.Flag("stream") ?? false;
         double? temperature = body.Number("temperature");
-        if (temperature is < 0 or > 1) throw ApiException.Invalid("temperature", $"temperature is {body.Take("temperature")!.Value.GetRawText()}, expected 0 to 1");
+        if (temperature is < 0 or > 1)
+            throw ApiException.OutOfRange("temperature", $"temperature is {temperature.Value.ToString(CultureInfo.InvariantCulture)}, expected 0 to 1", NumberKind.Decimal, temperature < 0 ? Bound.Minimum : Bound.Maximum);
         SamplingParameters sampling = model.Defaults with
         {
             MaxTokens = maxTokens,

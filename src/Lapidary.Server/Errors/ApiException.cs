@@ -3,6 +3,9 @@ namespace Lapidary.Server.Errors;
 /// <summary>Ends a request with an error body. <see cref="Exception.Message"/> is for the client, in OpenAI's words where it has any.</summary>
 internal sealed class ApiException(int status, string message) : LapidaryException(message)
 {
+    /// <summary>Parameters of sampling that are no integers.</summary>
+    private static readonly string[] Decimals = ["temperature", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty"];
+
     public int Status { get; } = status;
 
     /// <summary>OpenAI's class of error, e.g. invalid_request_error.</summary>
@@ -17,7 +20,14 @@ internal sealed class ApiException(int status, string message) : LapidaryExcepti
     /// <summary>When to come back, for 429 and 503.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
-    public static ApiException Invalid(string param, string message) => new(StatusCodes.Status400BadRequest, message) { Param = param };
+    public static ApiException Invalid(string param, string message) => new(StatusCodes.Status400BadRequest, message) { Param = param, Code = "invalid_value" };
+
+    /// <summary>With OpenAI's code for a number beyond an end of its range.</summary>
+    public static ApiException OutOfRange(string param, string message, NumberKind kind, Bound exceeded) => new(StatusCodes.Status400BadRequest, message)
+    {
+        Param = param,
+        Code = $"{(kind == NumberKind.Integer ? "integer" : "decimal")}_{(exceeded == Bound.Minimum ? "below_min" : "above_max")}_value",
+    };
 
     public static ApiException ModelNotFound(string name) => new(StatusCodes.Status404NotFound, $"The model {MessageText.Quote(name)} does not exist; GET /v1/models lists those that do.")
     {
@@ -35,6 +45,7 @@ internal sealed class ApiException(int status, string message) : LapidaryExcepti
     public static ApiException From(Exception exception) => exception switch
     {
         ApiException known => known,
+        ParameterException { Exceeded: { } bound } parameter => OutOfRange(parameter.Parameter, parameter.Message, Decimals.Contains(parameter.Parameter) ? NumberKind.Decimal : NumberKind.Integer, bound),
         ParameterException parameter => Invalid(parameter.Parameter, parameter.Message),
         ContextOverflowException overflow => ContextExceeded("prompt", overflow.Message),
         AdapterException gone => new ApiException(StatusCodes.Status404NotFound, gone.Message) { Param = "model", Code = "model_not_found" }, // dropped since the name was looked up
@@ -67,4 +78,11 @@ internal sealed class ApiException(int status, string message) : LapidaryExcepti
         StatusCodes.Status405MethodNotAllowed => new ApiException(status, $"{MessageText.Quote(context.Request.Path.Value ?? "")} does not take {context.Request.Method}, only {context.Response.Headers.Allow}.") { Code = "method_not_allowed" },
         _ => new ApiException(status, $"The request failed with status {status}."),
     };
+}
+
+/// <summary>What kind of number a parameter takes.</summary>
+internal enum NumberKind
+{
+    Integer,
+    Decimal,
 }

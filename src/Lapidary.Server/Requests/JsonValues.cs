@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Lapidary.Server.Errors;
 
@@ -28,7 +29,7 @@ internal static class JsonValues
     {
         if (value.ValueKind != JsonValueKind.Number) throw Wrong(value, path, "a number");
         double number = value.GetDouble();
-        return double.IsFinite(number) ? number : throw ApiException.Invalid(path, $"{path} is {MessageText.Quote(value.GetRawText())}, expected a finite number");
+        return double.IsFinite(number) ? number : throw ApiException.Invalid(path, $"{path} is {Number(value)}, expected a finite number");
     }
 
     /// <summary>An integer in any JSON spelling: 1, 1.0 and 1e0 are the same number.</summary>
@@ -38,7 +39,7 @@ internal static class JsonValues
         if (!value.TryGetInt64(out long integer))
         {
             double number = value.GetDouble();
-            if (Math.Truncate(number) != number) throw ApiException.Invalid(path, $"{path} is {MessageText.Quote(value.GetRawText())}, expected an integer");
+            if (Math.Truncate(number) != number) throw new ApiException(StatusCodes.Status400BadRequest, $"{path} is {Number(value)}, expected an integer") { Param = path, Code = "invalid_type" };
             if (Math.Abs(number) > ExactBelow) throw Range(value, path, min, max);
             integer = (long)number;
         }
@@ -83,5 +84,12 @@ internal static class JsonValues
         => new(StatusCodes.Status400BadRequest, $"{path} is {JsonKind.Of(value)}, expected {expected}") { Param = path, Code = "invalid_type" };
 
     private static ApiException Range(JsonElement value, string path, long min, long max)
-        => ApiException.Invalid(path, $"{path} is {MessageText.Quote(value.GetRawText())}, expected {min} to {max}");
+    {
+        bool below = value.TryGetInt64(out long integer) ? integer < min : value.GetDouble() < min;
+        string expected = max is int.MaxValue or long.MaxValue && min > int.MinValue ? $"{min} or more" : $"{min} to {max}";
+        return ApiException.OutOfRange(path, $"{path} is {Number(value)}, expected {expected}", NumberKind.Integer, below ? Bound.Minimum : Bound.Maximum);
+    }
+
+    /// <summary>As it was written, unless that is long.</summary>
+    private static string Number(JsonElement value) => value.GetRawText() is { Length: <= 40 } text ? text : value.GetDouble().ToString(CultureInfo.InvariantCulture);
 }

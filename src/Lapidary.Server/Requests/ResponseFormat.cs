@@ -15,7 +15,7 @@ internal static class ResponseFormat
                 format.Done();
                 return;
             case "json_schema" or "json_object" or "structural_tag" or "grammar":
-                throw new ApiException(StatusCodes.Status400BadRequest, $"{name} of type {type} is not supported: constrained output is not implemented; ask for the form in a message") { Param = body.At(name), Code = "unsupported_parameter" };
+                throw new ApiException(StatusCodes.Status400BadRequest, $"{body.At(name)} of type {type} is not supported: constrained output is not implemented; ask for the form in a message") { Param = body.At(name), Code = "unsupported_parameter" };
             default:
                 throw ApiException.Invalid(format.At("type"), $"{format.At("type")} is {MessageText.Quote(type)}, expected text");
         }

@@ -27,7 +27,7 @@ internal static class TemplateArguments
             string path = $"chat_template_kwargs.{argument.Name}";
             if (Reserved.Contains(argument.Name) || argument.Name.EndsWith("_token", StringComparison.Ordinal) || argument.Name.StartsWith('_'))
                 throw ApiException.Invalid(path, $"{MessageText.Quote(path)} is reserved; the request's own parameters say this");
-            if (!template.Mentions(argument.Name)) throw ApiException.Invalid(path, $"{MessageText.Quote(path)} is read by no part of the model's chat template");
+            if (!template.MentionsName(argument.Name)) throw ApiException.Invalid(path, $"{MessageText.Quote(path)} is read by no part of the model's chat template");
             arguments.Add(new(argument.Name, TemplateValue.FromJson(argument.Value)));
         }
         return TemplateValue.FromObject(arguments); // of equal names the last wins: kwargs over reasoning_effort
@@ -36,7 +36,7 @@ internal static class TemplateArguments
     /// <summary>Turns thinking on or off. Off is what a template without the switch does anyway.</summary>
     public static void Think(bool on, string param, ChatTemplate template, List<KeyValuePair<string, TemplateValue>> arguments)
     {
-        if (template.Mentions(EnableThinking)) arguments.Add(new(EnableThinking, TemplateValue.From(on)));
+        if (template.MentionsName(EnableThinking)) arguments.Add(new(EnableThinking, TemplateValue.From(on)));
         else if (on) throw new ApiException(StatusCodes.Status400BadRequest, $"{param} asks the model to think, and its chat template has no switch for that") { Param = param, Code = "unsupported_parameter" };
     }
 

@@ -58,7 +58,7 @@ internal sealed record ChatCompletionRequest
             throw ApiException.Invalid("continue_final_message", "continue_final_message and add_generation_prompt exclude each other: one goes on with the last message, the other begins a new one");
         body.Refuse("chat_template", "the server's template is used, a request cannot bring its own");
         TemplateValue? documents = body.Objects("documents") is null ? null : TemplateValue.FromJson(body.Take("documents")!.Value);
-        if (documents is not null && !template.Mentions("documents")) throw body.Unsupported("documents", "the model's chat template does not read documents");
+        if (documents is not null && !template.MentionsName("documents")) throw body.Unsupported("documents", "the model's chat template does not read documents");
         return new ChatRequest
         {
             Messages = ChatMessages.Read(body, template),
