@@ -30,6 +30,7 @@ internal static class ServeRun
         using LanguageModel model = LanguageModel.Open(chosen.Files(), kernels, limits.Sized(new LanguageModelOptions
         {
             ContextLength = settings.Get(options.MaxModelLen),
+            KeyValueType = KvCacheOption.Parse(settings.Get(options.KvCacheDtype)),
             ExpertBackend = settings.Get(options.ExpertBackend),
             MaxLoras = LoraOptions.Slots(adapters, settings.Get(options.Lora.MaxLoras), spare: server.AllowRuntimeLoraUpdating ? SpareAdapterSlots : 0),
             Speculative = speculative,
@@ -46,7 +47,7 @@ internal static class ServeRun
         served.Prepare();
         foreach ((string path, string name) in (adapters ?? []).Select(LoraOptions.Split)) served.LoadAdapter(path, name);
         http.Serve(served);
-        Console.Error.WriteLine($"ready: {server.ServedModelNames[0]} on {kernels.Description}, {model.ContextLength} tokens of context, {limits.MaxNumSeqs} texts at once{(adapters is { Length: > 0 } ? $"; adapters: {string.Join(", ", model.Adapters.Loaded.Select(adapter => adapter.Name))}" : "")}");
+        Console.Error.WriteLine($"ready: {server.ServedModelNames[0]} on {kernels.Description}, {model.ContextLength} tokens of context, {model.Cache.ByteLength / 1e9:0.0} GB of keys and values in {model.Cache.Type.Name()}, {limits.MaxNumSeqs} texts at once{(adapters is { Length: > 0 } ? $"; adapters: {string.Join(", ", model.Adapters.Loaded.Select(adapter => adapter.Name))}" : "")}");
 
         CancellationToken hurry = await signals.FirstAsync();
         Console.Error.WriteLine($"shutting down; running requests have {server.ShutdownTimeout.TotalSeconds:0} s (signal again to end them now)");

@@ -106,7 +106,7 @@ public readonly unsafe struct V16(Vector512<float> value) : IFloatLane<V16>
         Vector512<float> all = Avx512F.Shuffle4x128(ab, cd, 0b10_00_10_00) + Avx512F.Shuffle4x128(ab, cd, 0b11_01_11_01);
         all += Avx512F.Permute4x32(all, 0b01_00_11_10);
         all += Avx512F.Permute4x32(all, 0b10_11_00_01);
-        Vector128.Create(all[0], all[4], all[8], all[12]).Store(destination);
+        Vector512.Shuffle(all, Vector512.Create(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12)).GetLower().GetLower().Store(destination);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

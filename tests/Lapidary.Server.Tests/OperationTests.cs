@@ -79,7 +79,7 @@ public sealed class OperationTests
         Assert.Equal(12, metrics["vllm:inter_token_latency_seconds_count"]);
         Assert.Equal(3, metrics["vllm:request_params_n_sum"]);
         Assert.Equal(1, metrics["vllm:request_params_n_bucket{le=\"1.0\"}"]);
-        Assert.Single(metrics.Keys, key => key.StartsWith("vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=", StringComparison.Ordinal));
+        Assert.Single(metrics.Keys, key => key.StartsWith("vllm:cache_config_info{cache_dtype=\"f32\",block_size=\"16\",num_gpu_blocks=", StringComparison.Ordinal));
     }
 
     [Fact]

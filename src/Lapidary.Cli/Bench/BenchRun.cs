@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Lapidary.Cli.Commands;
 using Lapidary.Cpu;
+using Lapidary.KvCache;
 using Lapidary.Models;
 using Lapidary.Verification;
 
@@ -23,9 +24,10 @@ internal static class BenchRun
         IReadOnlyList<OperationRow>? decodeRows = Rows(profiling);
         double after = probe.Measure(), reads = Math.Max(before, after);
 
+        long weights = model.Network.BytesPerToken, keysValues = CacheSize.BytesRead(model.Config, model.Cache.Type, plan.Depth + plan.Generate / 2);
         return new BenchResult(
             model.Location, kernels.Description, model.Network.Experts?.Chosen.Name, kernels.Threads, plan.Prompt, plan.Generate, plan.Depth, plan.Batch,
-            prefill, decode, model.Network.BytesPerToken, reads, before, after, model.Network.BytesPerToken * decode / plan.Batch / (reads * 1e9),
+            prefill, decode, weights, model.Cache.Type.Name(), keysValues, reads, before, after, (weights + keysValues) * decode / plan.Batch / (reads * 1e9),
             loadSeconds, peak, model.Network.WeightBytes, prefillRows, decodeRows);
     }
 

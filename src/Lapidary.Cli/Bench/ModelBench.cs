@@ -29,7 +29,8 @@ internal sealed record BenchPlan
 internal sealed class ModelBench(LanguageModel model, BenchPlan plan) : IDisposable
 {
     private readonly Random random = new(1);
-    private readonly KeyValueCache cache = new(model.Kernels, model.Config, plan.ContextLength, model.Network.MaxStepTokens, plan.Batch);
+    private readonly KeyValueCache cache = new(model.Kernels, model.Config, plan.ContextLength, model.Network.MaxStepTokens, plan.Batch, model.Cache.Type);
+    private int[]? before;
 
     /// <summary>Seconds to compute the prompt, one number for each repetition.</summary>
     public double[] Prefill()
@@ -39,9 +40,10 @@ internal sealed class ModelBench(LanguageModel model, BenchPlan plan) : IDisposa
         for (int i = -1; i < seconds.Length; i++) // the first is a warm-up
         {
             using CacheSequence sequence = cache.NewSequence();
-            Feed(batch, sequence, plan.Depth);
+            FeedBefore(batch, sequence);
+            int[] prompt = Tokens(plan.Prompt);
             Stopwatch watch = Stopwatch.StartNew();
-            Feed(batch, sequence, plan.Prompt);
+            Feed(batch, sequence, prompt);
             if (i >= 0) seconds[i] = watch.Elapsed.TotalSeconds;
         }
         return seconds;
@@ -55,7 +57,7 @@ internal sealed class ModelBench(LanguageModel model, BenchPlan plan) : IDisposa
         for (int i = -1; i < seconds.Length; i++)
         {
             CacheSequence[] sequences = [.. Enumerable.Range(0, plan.Batch).Select(_ => cache.NewSequence())];
-            foreach (CacheSequence sequence in sequences) Feed(batch, sequence, Math.Max(1, plan.Depth));
+            foreach (CacheSequence sequence in sequences) FeedBefore(batch, sequence);
             Stopwatch watch = Stopwatch.StartNew();
             for (int made = 0; made < plan.Generate; made++)
             {
@@ -71,17 +73,26 @@ internal sealed class ModelBench(LanguageModel model, BenchPlan plan) : IDisposa
 
     public void Dispose() => cache.Dispose();
 
-    private void Feed(ForwardBatch batch, CacheSequence sequence, int tokens)
+    /// <summary>The same tokens each time: after the first, most of them are found in the cache.</summary>
+    private void FeedBefore(ForwardBatch batch, CacheSequence sequence)
     {
-        for (int done = 0; done < tokens;)
+        before ??= Tokens(plan.Depth);
+        Feed(batch, sequence, before.AsSpan(sequence.Restore(before)));
+    }
+
+    private void Feed(ForwardBatch batch, CacheSequence sequence, ReadOnlySpan<int> tokens)
+    {
+        for (int done = 0; done < tokens.Length;)
         {
-            int count = Math.Min(model.Network.MaxStepTokens, tokens - done);
+            ReadOnlySpan<int> step = tokens.Slice(done, Math.Min(model.Network.MaxStepTokens, tokens.Length - done));
+            done += step.Length;
             batch.Clear();
-            batch.Add(sequence, [.. Enumerable.Range(0, count).Select(_ => Token())], done + count == tokens ? LogitRows.Last : LogitRows.None);
+            batch.Add(sequence, step, done == tokens.Length ? LogitRows.Last : LogitRows.None);
             model.Network.Forward(batch, cache);
-            done += count;
         }
     }
+
+    private int[] Tokens(int count) => [.. Enumerable.Range(0, count).Select(_ => Token())];
 
     private int Token() => random.Next(model.Config.VocabSize);
 }

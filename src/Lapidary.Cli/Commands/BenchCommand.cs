@@ -25,11 +25,12 @@ internal static class BenchCommand
         Option<int> batch = new("--batch", "-b") { Description = "Texts decoded at once.", DefaultValueFactory = _ => 1 };
         Option<int> step = new("--step-tokens") { Description = "Most tokens of one prefill step.", DefaultValueFactory = _ => 512 };
         Option<int> repetitions = new("--repetitions", "-r") { Description = "Measurements of each; the median counts.", DefaultValueFactory = _ => 3 };
+        Option<string?> kvCacheDtype = KvCacheOption.Create();
         Option<string?> backend = new("--expert-backend") { Description = "Force an expert backend (see inspect)." };
         Option<bool> profile = new("--profile") { Description = "Show what each kind of operation takes." };
         Option<bool> json = new("--json") { Description = "One JSON object." };
         CpuChoices cpu = new();
-        Command command = new("bench", "Measure prefill and decode speed, load time and memory.") { model, synthetic, format, prompt, generate, depth, batch, step, repetitions, backend, profile, json, BenchServeCommand.Create() };
+        Command command = new("bench", "Measure prefill and decode speed, load time and memory.") { model, synthetic, format, prompt, generate, depth, batch, step, repetitions, kvCacheDtype, backend, profile, json, BenchServeCommand.Create() };
         cpu.AddTo(command);
         command.SetAction(parsed =>
         {
@@ -53,6 +54,7 @@ internal static class BenchCommand
                 ContextLength = steps, // no step is longer than the context; the measurement makes a cache of its own
                 MaxStepTokens = steps,
                 MaxLogitRows = plan.Batch,
+                KeyValueType = KvCacheOption.Parse(parsed.GetValue(kvCacheDtype)),
                 ExpertBackend = parsed.GetValue(backend),
                 Progress = bar.Update,
             });
@@ -73,7 +75,7 @@ internal static class BenchCommand
 /// <summary>What <c>bench</c> prints. Speeds are medians.</summary>
 internal sealed record BenchResult(
     string Model, string Device, string? ExpertBackend, int Threads, int PromptTokens, int GeneratedTokens, int Depth, int Batch,
-    double PrefillTokensPerSecond, double DecodeTokensPerSecond, long DecodeBytesPerToken, double ProbeGbPerSecond, double ProbeBeforeGbPerSecond,
+    double PrefillTokensPerSecond, double DecodeTokensPerSecond, long DecodeBytesPerToken, string KvCacheDtype, long DecodeKvBytesPerToken, double ProbeGbPerSecond, double ProbeBeforeGbPerSecond,
     double ProbeAfterGbPerSecond, double DecodeShareOfProbe, double LoadSeconds, long PeakRssBytes, long WeightsBytes,
     IReadOnlyList<OperationRow>? Prefill, IReadOnlyList<OperationRow>? Decode)
 {
@@ -86,6 +88,7 @@ internal sealed record BenchResult(
             ("prefill", Text($"{PrefillTokensPerSecond:0.0} tokens/s ({PromptTokens} tokens, {Depth} before)")),
             ("decode", Text($"{DecodeTokensPerSecond:0.0} tokens/s ({Batch} at once, {GeneratedTokens} tokens each)")),
             ("weights of a token", Text($"{DecodeBytesPerToken / 1e6:0.0} MB")),
+            ("keys and values of a token", Text($"{DecodeKvBytesPerToken / 1e6:0.0} MB in {KvCacheDtype}")),
             ("memory reads at most", Text($"{ProbeBeforeGbPerSecond:0.0} GB/s before, {ProbeAfterGbPerSecond:0.0} after")),
             ("decode's share of it", Batch == 1 ? Text($"{DecodeShareOfProbe:0.00}") : "for one text only"),
             ("load", Text($"{LoadSeconds:0.00} s")), ("weights", Text($"{WeightsBytes / 1e9:0.00} GB")), ("peak memory", Text($"{PeakRssBytes / 1e9:0.00} GB")),

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using Lapidary.Cpu;
 using Lapidary.Experts;
+using Lapidary.KvCache;
 using Lapidary.Models;
 using Spectre.Console;
 
@@ -45,6 +46,7 @@ internal sealed record ModelFacts(
     string Model, int Layers, int SlidingLayers, int FullLayers, int KvSharedLayers, int HiddenSize, int VocabSize, int Context,
     int SlidingWindow, string HiddenActivation, string ActivationSource, int? NumExperts, int? TopKExperts, int? MoeIntermediateSize,
     int PerLayerInput, float? FinalLogitSoftcapping, long? Parameters, string? Quantization, IReadOnlyList<string> Notices, long Bytes, IReadOnlyDictionary<string, long> BytesByDtype,
+    string KvCacheDtype, int KvCacheTokens, IReadOnlyDictionary<string, long> KvCacheBytes,
     IReadOnlyList<BackendFacts> ExpertBackends)
 {
     public static ModelFacts Of(string path)
@@ -53,6 +55,8 @@ internal sealed record ModelFacts(
         Gemma4Config config = files.Config;
         IReadOnlyList<StoredPart> parts = files.Parts;
         using CpuKernels kernels = new(new CpuOptions { Threads = 1, Arithmetic = CpuChoices.ArithmeticOf(path) });
+        LanguageModelOptions defaults = new();
+        int context = defaults.ContextOf(config);
         return new ModelFacts(
             path, config.Layers.Count, config.Layers.Count(l => !l.IsFull), config.Layers.Count(l => l.IsFull),
             config.Layers.Count(l => l.SharesKeyValues), config.HiddenSize, config.VocabSize, config.MaxPositionEmbeddings,
@@ -60,6 +64,8 @@ internal sealed record ModelFacts(
             config.Experts?.TopKExperts, config.Experts?.MoeIntermediateSize, config.HiddenSizePerLayerInput, config.FinalLogitSoftcapping,
             config.Quantization is null ? parts.Sum(part => part.Elements) : null, config.Quantization?.Summary, [.. config.Quantization?.Notices.Distinct() ?? []],
             parts.Sum(part => part.Bytes), parts.GroupBy(part => part.Type).ToDictionary(g => g.Key, g => g.Sum(part => part.Bytes)),
+            kernels.DefaultKeyValueType.Name(), context, Enum.GetValues<KeyValueType>().ToDictionary(
+                type => type.Name(), type => CacheSize.ForSequences(config, type, context, Math.Min(context, defaults.MaxStepTokens), 1).Bytes(config)),
             Backends(files, kernels));
     }
 
@@ -76,7 +82,10 @@ internal sealed record ModelFacts(
         if (Quantization is not null) yield return ("quantised", Quantization);
         foreach (string notice in Notices) yield return ("note", notice);
         yield return ("weights", string.Create(CultureInfo.InvariantCulture, $"{Bytes / 1e6:0.0} MB ({string.Join(", ", BytesByDtype.Select(d => d.Key))})"));
+        yield return ("keys and values", $"of a text of {KvCacheTokens} tokens: {string.Join(", ", KvCacheBytes.Select(b => Cache(b.Key, b.Value, b.Key == KvCacheDtype ? " (chosen)" : "")))}");
     }
+
+    private static string Cache(string type, long bytes, string suffix) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:0.0} MB in {type}{suffix}");
 
     private static List<BackendFacts> Backends(ModelFiles files, CpuKernels kernels)
     {

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Lapidary.Cpu.Attention;
 
@@ -34,26 +35,52 @@ internal static unsafe class CausalAttention
         where TLane : struct, IFloatLane<TLane> where THead : struct, IHeadFormat<THead>
     {
         float* scores = stackalloc float[QueryBlock.MaxQueries * TileKeys];
-        nint* at = stackalloc nint[TileKeys];
+        nint* at = stackalloc nint[TileKeys], next = stackalloc nint[TileKeys];
         int dim = block.Dim, row = PartialRow.Length(dim), blockBytes = cache.Type.BlockBytes();
         for (int q = 0; q < block.Count; q++) PartialRow.Clear(partials + q * row, dim);
         (from, to) = (Math.Max(from, block.First), Math.Min(to, block.End));
-        for (int tile = from / TileKeys * TileKeys; tile < to; tile += TileKeys)
+        int tile = from / TileKeys * TileKeys;
+        if (from < to) Locate(cache, head, table, blockSize, tile, from - tile, Math.Min(TileKeys, to - tile), at);
+        for (; tile < to; tile += TileKeys)
         {
             int begin = Math.Max(tile, from) - tile, end = Math.Min(tile + TileKeys, to) - tile;
-            Locate(cache, head, table, blockSize, tile, begin, end, at);
-            KeyProducts.Tile<TLane, THead>(block.Queries, block.Count, dim, cache.Keys, at, begin, end, blockBytes, scores);
+            bool last = tile + TileKeys >= to;
+            if (!last) Locate(cache, head, table, blockSize, tile + TileKeys, 0, Math.Min(TileKeys, to - tile - TileKeys), next);
+            for (int k = begin / KeyProducts.StepKeys * KeyProducts.StepKeys; k < end; k += KeyProducts.StepKeys)
+            {
+                Prefetch(cache.Values, at + k, KeyProducts.StepKeys, cache.HeadBytes);
+                KeyProducts.Compute<TLane, THead>(block.Queries, block.Count, dim, cache.Keys, at + k, blockBytes, scores + k);
+            }
             for (int q = 0; q < block.Count; q++)
             {
-                (int first, int last) = Visible(in block, q, tile, begin, end);
-                if (first < last) Softmax<TLane>(scores + q * TileKeys + first, last - first, partials + q * row, dim);
+                (int first, int stop) = Visible(in block, q, tile, begin, end);
+                if (first < stop) Softmax<TLane>(scores + q * TileKeys + first, stop - first, partials + q * row, dim);
             }
-            for (int q = 0, step; q < block.Count; q += step)
+            for (int k = begin / ValueSums.StepKeys * ValueSums.StepKeys; k < end; k += ValueSums.StepKeys)
             {
-                step = QueryBlock.Together(block.Count - q);
-                AddValues<TLane, THead>(in block, q, step, tile, begin, end, scores + q * TileKeys, cache.Values, at, blockBytes, partials + q * row);
+                if (!last) Prefetch(cache.Keys, next + k, ValueSums.StepKeys, cache.HeadBytes);
+                for (int q = 0, step; q < block.Count; q += step)
+                {
+                    step = QueryBlock.Together(block.Count - q);
+                    AddValues<TLane, THead>(
+                        in block, q, step, tile, Math.Max(begin, k), Math.Min(end, k + ValueSums.StepKeys), scores + q * TileKeys, cache.Values, at, blockBytes, partials + q * row);
+                }
             }
+            nint* used = at;
+            at = next;
+            next = used;
         }
+    }
+
+    /// <summary>
+    /// Asks for what is read next: the processor does not foresee the way from keys to values and back, and would wait at the
+    /// beginning of each.
+    /// </summary>
+    private static void Prefetch(byte* start, nint* at, int count, int bytes)
+    {
+        if (!Sse.IsSupported) return; // .NET has no other prefetch
+        for (int k = 0; k < count; k++)
+            for (int i = 0; i < bytes; i += 64) Sse.Prefetch1(start + at[k] + i);
     }
 
     /// <summary>Where a tile's positions lie. Those outside the range get the place of one inside, so that all can be read.</summary>

@@ -3,27 +3,26 @@ using System.Runtime.CompilerServices;
 namespace Lapidary.Cpu.Attention;
 
 /// <summary>
-/// Products of queries with the keys of a tile, 4 keys at a time: each key is widened once for up to 4 queries. A product is
+/// Products of queries with keys, 4 keys at a time: each key is widened once for up to 4 queries. A product is
 /// summed in the same order whichever others are computed beside it.
 /// </summary>
 internal static unsafe class KeyProducts
 {
+    public const int StepKeys = 4;
+
     /// <param name="queries">[count, dim]</param>
-    /// <param name="at">Bytes from <paramref name="keys"/> to each key of the tile; all 64 can be read.</param>
-    /// <param name="scores">[count, 64]; those of keys from <paramref name="begin"/> to <paramref name="end"/> are wanted, others may be written.</param>
-    public static void Tile<TLane, THead>(float* queries, int count, int dim, byte* keys, nint* at, int begin, int end, int blockBytes, float* scores)
+    /// <param name="at">Bytes from <paramref name="keys"/> to each of the 4.</param>
+    /// <param name="scores">4 for each query, <see cref="QueryBlock.TileKeys"/> apart</param>
+    public static void Compute<TLane, THead>(float* queries, int count, int dim, byte* keys, nint* at, int blockBytes, float* scores)
         where TLane : struct, IFloatLane<TLane> where THead : struct, IHeadFormat<THead>
     {
-        for (int k = begin / 4 * 4; k < end; k += 4)
+        for (int q = 0, step; q < count; q += step)
         {
-            for (int q = 0, step; q < count; q += step)
-            {
-                step = QueryBlock.Together(count - q);
-                float* from = queries + (nint)q * dim, to = scores + q * QueryBlock.TileKeys + k;
-                if (step == 4) Four<TLane, THead>(from, dim, keys, at + k, blockBytes, to);
-                else if (step == 2) Two<TLane, THead>(from, dim, keys, at + k, blockBytes, to);
-                else One<TLane, THead>(from, dim, keys, at + k, blockBytes, to);
-            }
+            step = QueryBlock.Together(count - q);
+            float* from = queries + (nint)q * dim, to = scores + q * QueryBlock.TileKeys;
+            if (step == 4) Four<TLane, THead>(from, dim, keys, at, blockBytes, to);
+            else if (step == 2) Two<TLane, THead>(from, dim, keys, at, blockBytes, to);
+            else One<TLane, THead>(from, dim, keys, at, blockBytes, to);
         }
     }
 

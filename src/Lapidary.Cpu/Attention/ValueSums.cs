@@ -3,11 +3,14 @@ using System.Runtime.CompilerServices;
 namespace Lapidary.Cpu.Attention;
 
 /// <summary>
-/// Sums of weighted values over positions of a tile, in the order of positions: each value is widened once for up to 4 queries,
-/// whose sums of 32 columns stay in registers for the whole tile.
+/// Sums of weighted values, in the order of positions: each value is widened once for up to 4 queries. A few values are taken
+/// at a time, their columns from first to last: memory is read in its order, and sums of 32 columns stay in registers meanwhile.
 /// </summary>
 internal static unsafe class ValueSums
 {
+    /// <summary>Values to be taken at a time: more would be read with strides that the processor does not foresee.</summary>
+    public const int StepKeys = 8;
+
     /// <summary>sums[q] += Σ weights[q][k] · values[k], k from begin to end, for 1, 2 or 4 queries.</summary>
     /// <param name="weights">[count, 64]</param>
     /// <param name="at">Bytes from <paramref name="values"/> to each value of the tile.</param>

@@ -52,6 +52,10 @@ public readonly record struct CacheSize(int SlidingBlocks, int FullBlocks, KeyVa
         return bytes;
     }
 
+    /// <summary>Bytes of keys and values that a token sees after that many others.</summary>
+    public static long BytesRead(Gemma4Config config, KeyValueType type, int positions)
+        => config.Layers.Sum(layer => 2L * layer.KeyValueHeads * type.HeadBytes(layer.HeadDim) * (layer.IsFull ? positions + 1 : Math.Min(positions + 1, config.SlidingWindow)));
+
     private static CacheSize OfText(Gemma4Config config, KeyValueType type, int length, int maxStepTokens) => new(
         CacheGroup.BlocksNeeded(config.SlidingWindow, KeyValueCache.BlockSize, length, maxStepTokens),
         CacheGroup.BlocksNeeded(null, KeyValueCache.BlockSize, length, maxStepTokens),

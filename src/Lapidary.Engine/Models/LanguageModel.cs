@@ -10,6 +10,9 @@ namespace Lapidary.Models;
 /// <summary>Choices made when a model folder is opened.</summary>
 public sealed record LanguageModelOptions
 {
+    // A cache for 262,144 positions of 26B-A4B would be 10 GB in float32; who needs it asks for it.
+    private const int DefaultContextLength = 32768;
+
     /// <summary>Most positions of one text, prompt included; null for the model's own limit, at most 32,768.</summary>
     public int? ContextLength { get; init; }
 
@@ -42,6 +45,16 @@ public sealed record LanguageModelOptions
 
     /// <inheritdoc cref="Gemma4Options.Progress"/>
     public Action<int, int>? Progress { get; init; }
+
+    /// <summary>The context length that a model of that configuration gets.</summary>
+    /// <exception cref="RequestException">The model has no such context.</exception>
+    public int ContextOf(Gemma4Config config)
+    {
+        int limit = config.MaxPositionEmbeddings, context = ContextLength ?? Math.Min(limit, DefaultContextLength);
+        return context >= 1 && context <= limit
+            ? context
+            : throw new RequestException($"context length {context} is outside 1 to {limit}, the model's max_position_embeddings");
+    }
 }
 
 /// <summary>
@@ -49,9 +62,6 @@ public sealed record LanguageModelOptions
 /// </summary>
 public sealed class LanguageModel : IDisposable
 {
-    // A cache for 262,144 positions of 26B-A4B would be 10 GB; who needs it asks for it.
-    private const int DefaultContextLength = 32768;
-
     private readonly ModelFiles files;
     private readonly Lazy<Tokenizer> tokenizer;
     private readonly Lazy<ChatTemplate> chatTemplate;
@@ -114,9 +124,7 @@ public sealed class LanguageModel : IDisposable
             Gemma4Config config = files.Config;
             if (options.HiddenActivation is { } activation) config = config with { HiddenActivation = activation };
             options.Speculative?.Check(config);
-            int limit = config.MaxPositionEmbeddings, context = options.ContextLength ?? Math.Min(limit, DefaultContextLength);
-            if (context < 1 || context > limit)
-                throw new RequestException($"context length {context} is outside 1 to {limit}, the model's max_position_embeddings");
+            int context = options.ContextOf(config);
             int stepTokens = (int)Math.Min(options.MaxStepTokens, (long)context * options.MaxSequences);
             KeyValueType type = options.KeyValueType ?? kernels.DefaultKeyValueType;
             CacheSize cacheSize = options.KvCacheMemory is { } bytes

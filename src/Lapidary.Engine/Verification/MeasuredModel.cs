@@ -38,6 +38,7 @@ public sealed class MeasuredModel : IDisposable
             MaxStepTokens = step,
             MaxLogitRows = step,
             MaxLoras = variant.Lora is null ? 0 : 1,
+            KeyValueType = variant.KeyValueType,
             ExpertBackend = variant.ExpertBackend,
             HiddenActivation = variant.Activation,
             Progress = progress,

@@ -16,6 +16,7 @@ public sealed record ModelVariant
         new("lora", "a PEFT adapter's folder", (v, value) => v with { Lora = value }),
         new("model", "another checkpoint of the same model, e.g. a quantised one", (v, value) => v with { Model = value }),
         new("device", "where to compute", (v, value) => v with { Device = value }),
+        new("kv-cache-dtype", $"what keys and values are rounded to: {string.Join(", ", KeyValueTypes.Names)}", (v, value) => v with { KeyValueType = KeyValueTypes.Parse(value) }),
         new("threads", "worker threads", (v, value) => v with { Threads = ThreadCount(value) }),
     ];
 
@@ -32,6 +33,9 @@ public sealed record ModelVariant
     public string? Model { get; private init; }
 
     public string? Device { get; private init; }
+
+    /// <summary>What cached keys and values are rounded to.</summary>
+    public KeyValueType? KeyValueType { get; private init; }
 
     public int? Threads { get; private init; }
 

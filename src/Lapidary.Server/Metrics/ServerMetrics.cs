@@ -104,7 +104,7 @@ internal sealed class ServerMetrics : IDisposable
             ("waiting_lora_adapters", string.Join(',', model.Model.Adapters.Loaded.Where(adapter => adapter.Waiting > 0).Select(adapter => adapter.Name))));
         CacheGroup full = model.Model.Cache.Groups[KeyValueCache.FullGroup];
         text.Gauge("vllm:cache_config_info", "Blocks of the cache.", 1,
-            ("block_size", full.BlockSize.ToString(CultureInfo.InvariantCulture)), ("num_gpu_blocks", full.Pool.Blocks.ToString(CultureInfo.InvariantCulture)));
+            ("cache_dtype", model.Model.Cache.Type.Name()), ("block_size", full.BlockSize.ToString(CultureInfo.InvariantCulture)), ("num_gpu_blocks", full.Pool.Blocks.ToString(CultureInfo.InvariantCulture)));
         text.Counter("vllm:prefix_cache_queries_total", "Prompt tokens looked up in the prefix cache.", now.PrefixCacheQueries);
         text.Counter("vllm:prefix_cache_hits_total", "Prompt tokens found in the prefix cache.", now.PrefixCacheHits);
         text.Counter("vllm:num_preemptions_total", "Choices that gave up their place in the cache for a while.", now.Preemptions);

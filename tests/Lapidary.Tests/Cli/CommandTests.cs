@@ -149,6 +149,27 @@ public sealed class CommandTests
         Assert.All(["grouped", "reference", "gelu_tanh", "16 of width 64"], word => Assert.Contains(word, answer, StringComparison.OrdinalIgnoreCase));
     }
 
+    [Fact]
+    public void Inspect_tells_the_memory_of_keys_and_values_in_each_type()
+    {
+        JsonNode facts = RunJson("inspect", "--json");
+        long[] bytes = [.. new[] { "f32", "bf16", "q8_0" }.Select(type => facts["kv_cache_bytes"]![type]!.GetValue<long>())];
+        Assert.Equal((bytes[0] / 2, bytes[0] / 128 * 36, "f32"), (bytes[1], bytes[2], facts["kv_cache_dtype"]!.GetValue<string>()));
+        Assert.All(["keys and values", "f32", "q8_0"], word => Assert.Contains(word, LapidaryProcess.Run("inspect").Output, StringComparison.Ordinal));
+    }
+
+    [Theory, InlineData("auto"), InlineData("bf16"), InlineData("q8_0")]
+    public void Keys_and_values_can_be_rounded(string type)
+        => Assert.StartsWith("Once upon a time", RunJson("run", "Write a story about a cat named Tom.", "--temperature", "0", "--max-tokens", "16", "--kv-cache-dtype", type, "--json")["text"]!.GetValue<string>(), StringComparison.Ordinal);
+
+    [Theory, InlineData("run"), InlineData("chat"), InlineData("serve"), InlineData("bench")]
+    public void A_type_that_is_none_is_refused_with_the_known_ones(string command)
+    {
+        CommandResult result = LapidaryProcess.Run(command, "--kv-cache-dtype", "fp8");
+        Assert.Equal(2, result.ExitCode);
+        Assert.All(["fp8", "auto", "f32", "bf16", "q8_0"], word => Assert.Contains(word, result.Error, StringComparison.Ordinal));
+    }
+
     public static TheoryData<string> ReadmeCommands => [.. File.ReadLines(Path.Combine(Goldens.Repository, "README.md"))
         .Where(line => line.StartsWith("./lapidary ", StringComparison.Ordinal)).Select(line => line["./lapidary ".Length..].Split(" #")[0].Trim())];
 

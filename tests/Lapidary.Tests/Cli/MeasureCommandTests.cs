@@ -24,6 +24,9 @@ public sealed class MeasureCommandTests : IDisposable
         Assert.Equal("backend=grouped", same["base"]!["settings"]!.GetValue<string>());
         Assert.Null(same["greedy"]!["first_difference"]);
 
+        JsonNode rounded = Json(Story, "verify", "--text", "-", "--against", "kv-cache-dtype=q8_0", "--json", "--greedy-tokens", "4");
+        Assert.InRange(rounded["kl"]!["mean"]!.GetValue<double>(), 1e-9, 1e-2);
+
         JsonNode silu = Json(Story, "verify", "--text", "-", "--against", "activation=silu", "--json");
         Assert.True(silu["kl"]!["mean"]!.GetValue<double>() > 1e-4);
         Assert.Equal(("gelu_tanh", "silu"), (silu["base"]!["activation"]!.GetValue<string>(), silu["against"]!["activation"]!.GetValue<string>()));

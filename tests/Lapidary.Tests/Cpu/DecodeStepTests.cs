@@ -10,11 +10,14 @@ public sealed class Alone;
 [Collection(nameof(Alone))]
 public sealed class DecodeStepTests
 {
-    [Fact]
-    public void A_decode_step_allocates_no_managed_memory()
+    [Theory]
+    [InlineData(KeyValueType.F32)]
+    [InlineData(KeyValueType.BF16)]
+    [InlineData(KeyValueType.Q8_0)]
+    public void A_decode_step_allocates_no_managed_memory(KeyValueType type)
     {
         using CpuKernels kernels = new();
-        using LanguageModel model = LanguageModel.Open(Goldens.TinyModel, kernels, new LanguageModelOptions());
+        using LanguageModel model = LanguageModel.Open(Goldens.TinyModel, kernels, new LanguageModelOptions { KeyValueType = type });
         using var sequence = model.Cache.NewSequence();
         var logits = new float[model.Config.VocabSize];
         Step(model, sequence, logits, 50);
