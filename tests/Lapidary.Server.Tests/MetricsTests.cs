@@ -1,6 +1,9 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 using Lapidary.Scheduling;
+using Lapidary.Speculation;
 
 namespace Lapidary.Server.Tests;
 
@@ -36,6 +39,35 @@ public sealed class MetricsTests(Server server)
         Assert.NotEmpty(samples);
         Assert.All(samples, line => Assert.Contains("model_name=\"gemma4-tiny\",engine=\"0\"", line, StringComparison.Ordinal));
         if (type == "histogram") Assert.Single(samples, line => line.Contains("le=\"+Inf\"", StringComparison.Ordinal));
+    }
+
+    /// <summary>vLLM's counters of drafts, and the same answer in one piece and in a stream as from a server that makes none.</summary>
+    [Fact]
+    public async Task Drafts_are_counted_where_they_are_made()
+    {
+        Assert.DoesNotContain("spec_decode", (await server.Client.Get("/metrics")).Body, StringComparison.Ordinal);
+        await using Server drafting = new(options => options, speculative: new NgramConfig(3, 1, 4));
+        await drafting.InitializeAsync();
+        // Few tokens are allowed, so that the text repeats itself.
+        const string Request = """{"model":"gemma4-tiny","prompt":[2,300,301,302,300,301,302],"max_tokens":60,"temperature":0.7,"seed":1,"logprobs":2,"ignore_eos":true,"allowed_token_ids":[300,301,302],"stream":STREAM}""";
+        foreach (string stream in (string[])["false", "true"])
+            Assert.Equal(Text(await server.Client.Post("/v1/completions", Request.Replace("STREAM", stream))), Text(await drafting.Client.Post("/v1/completions", Request.Replace("STREAM", stream))));
+
+        Dictionary<string, double> counters = (await drafting.Client.Get("/metrics")).Body.Split('\n').Where(line => line.StartsWith("vllm:spec_decode_", StringComparison.Ordinal))
+            .ToDictionary(line => line.Replace("model_name=\"gemma4-tiny\",engine=\"0\"", "", StringComparison.Ordinal).Split(' ')[0], line => double.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture));
+        double drafts = counters["vllm:spec_decode_num_drafts_total{}"], accepted = counters["vllm:spec_decode_num_accepted_tokens_total{}"];
+        double[] byPlace = [.. Enumerable.Range(0, 3).Select(place => counters[$"vllm:spec_decode_num_accepted_tokens_per_pos_total{{,position=\"{place}\"}}"])];
+        Assert.Equal(6, counters.Count);
+        Assert.True(accepted > 10 && drafts >= byPlace[0] && byPlace[0] >= byPlace[1] && byPlace[1] >= byPlace[2], string.Join(' ', counters));
+        Assert.Equal(accepted, byPlace.Sum());
+        Assert.InRange(counters["vllm:spec_decode_num_draft_tokens_total{}"], accepted, 3 * drafts);
+
+        // Ids and times differ from answer to answer.
+        static string Text(Answer answer)
+        {
+            Assert.Equal(200, answer.Status);
+            return Regex.Replace(answer.Body, "\"(id|created)\":[^,]*,", "");
+        }
     }
 
     [Fact]

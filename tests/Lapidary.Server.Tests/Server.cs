@@ -1,6 +1,7 @@
 using Lapidary.Cpu;
 using Lapidary.Models;
 using Lapidary.Scheduling;
+using Lapidary.Speculation;
 using Microsoft.Extensions.Logging;
 
 [assembly: AssemblyFixture(typeof(Lapidary.Server.Tests.Server))]
@@ -13,14 +14,16 @@ public sealed class Server : IAsyncLifetime
     private readonly CpuKernels kernels = new(1);
     private readonly Func<ServerOptions, ServerOptions> configure;
     private readonly EngineOptions limits;
+    private readonly SpeculativeConfig? speculative;
     private LanguageModel? model;
     private EngineLoop? engine;
     private LapidaryServer? http;
 
     public Server() : this(options => options) { }
 
-    internal Server(Func<ServerOptions, ServerOptions> configure, EngineOptions? limits = null)
+    internal Server(Func<ServerOptions, ServerOptions> configure, EngineOptions? limits = null, SpeculativeConfig? speculative = null)
     {
+        this.speculative = speculative;
         this.configure = configure;
         this.limits = limits ?? new EngineOptions();
     }
@@ -56,7 +59,7 @@ public sealed class Server : IAsyncLifetime
 
     internal void Load()
     {
-        model = LanguageModel.Open(Folder, Device(kernels), limits.Sized(new LanguageModelOptions { MaxLoras = 2, ContextLength = ContextLength }));
+        model = LanguageModel.Open(Folder, Device(kernels), limits.Sized(new LanguageModelOptions { MaxLoras = 2, Speculative = speculative, ContextLength = ContextLength }));
         engine = new EngineLoop(model, limits);
         http!.Serve(new ServedModel(model, engine, [ModelName, "alias"]));
     }

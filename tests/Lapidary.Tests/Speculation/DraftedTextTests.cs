@@ -3,6 +3,7 @@ using Lapidary.Cpu;
 using Lapidary.Generation;
 using Lapidary.KvCache;
 using Lapidary.Models;
+using Lapidary.Models.Synthetic;
 using Lapidary.Sampling;
 using Lapidary.Scheduling;
 using Lapidary.Speculation;
@@ -106,6 +107,35 @@ public sealed class DraftedTextTests
         Assert.Equal(60, before.Steps);
         Assert.Equal(60 - after.Speculation.NumAcceptedTokens, after.Steps);
         Assert.InRange(after.Steps, 12, mostSteps);
+    }
+
+    /// <summary>Kernels for one token and for several give the same bits in each format.</summary>
+    [Theory]
+    [InlineData(Arithmetic.Exact, "q4_0"), InlineData(Arithmetic.Fast, "q4_0"), InlineData(Arithmetic.Fast, "q8_0"), InlineData(Arithmetic.Fast, "q4_1"), InlineData(Arithmetic.Fast, "bf16")]
+    public void In_every_arithmetic(Arithmetic arithmetic, string format)
+        => AssertSame(() => SyntheticModelFiles.Create("gemma4-26b-a4b:layers=1,experts=8,vocab=6144", format), arithmetic, type: null, promptLength: 60);
+
+    /// <summary>Attention over more positions than it takes in one piece.</summary>
+    [Theory]
+    [InlineData(Arithmetic.Exact, KeyValueType.F32), InlineData(Arithmetic.Fast, KeyValueType.BF16), InlineData(Arithmetic.Fast, KeyValueType.Q8_0)]
+    public void In_long_contexts(Arithmetic arithmetic, KeyValueType type) => AssertSame(() => ModelFiles.Open(Goldens.TinyModel), arithmetic, type, promptLength: 1100);
+
+    private static void AssertSame(Func<ModelFiles> files, Arithmetic arithmetic, KeyValueType? type, int promptLength)
+    {
+        using CpuKernels kernels = new(new CpuOptions { Arithmetic = arithmetic, Threads = 2 });
+        SamplingParameters parameters = new() { Temperature = 0, MaxTokens = 24, IgnoreEos = true, Logprobs = 1, AllowedTokenIds = [5, 6, 7] };
+        int[] prompt = [2, .. Enumerable.Range(0, promptLength).Select(i => 10 + i * i % 97), 5, 6, 7, 5, 6, 7, 5];
+        (string[] plain, _) = Run(null);
+        (string[] drafted, SpeculationStatistics statistics) = Run(new NgramConfig(4, 1, 3));
+        Assert.Equal(plain, drafted);
+        Assert.True(statistics.NumAcceptedTokens > 3, $"{statistics.NumAcceptedTokens} tokens accepted");
+
+        (string[], SpeculationStatistics) Run(SpeculativeConfig? speculative)
+        {
+            using LanguageModel model = LanguageModel.Open(files(), kernels, new LanguageModelOptions { ContextLength = promptLength + 50, Speculative = speculative, KeyValueType = type });
+            TextGenerator generator = new(model);
+            return ([.. generator.Generate(prompt, parameters).Select(Describe)], generator.Statistics.Speculation);
+        }
     }
 
     /// <summary>A sentence, which goes on with no words but its own.</summary>
