@@ -19,7 +19,7 @@ internal sealed class TextStream(LanguageModel model, TextGenerator generator)
     public TimeSpan FirstToken { get; private set; }
     public TimeSpan Total { get; private set; }
 
-    /// <summary>What became of drafts; null without any.</summary>
+    /// <summary>What became of drafts; null where none are made.</summary>
     public SpeculationStatistics? Speculation { get; private set; }
 
     /// <param name="adapter">Name of a loaded adapter; null for the model itself.</param>
@@ -38,7 +38,7 @@ internal sealed class TextStream(LanguageModel model, TextGenerator generator)
             write(token.Text);
         }
         Total = watch.Elapsed;
-        if (generator.Statistics.Speculation.Since(before) is { NumDrafts: > 0 } drafts) Speculation = drafts;
+        if (model.Speculative is not null) Speculation = generator.Statistics.Speculation.Since(before);
     }
 
     /// <summary>The timing line.</summary>

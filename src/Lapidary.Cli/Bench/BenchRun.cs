@@ -31,7 +31,7 @@ internal static class BenchRun
             loadSeconds, peak, model.Network.WeightBytes, prefillRows, decodeRows);
     }
 
-    private static double Median(double[] values)
+    public static double Median(double[] values)
     {
         Array.Sort(values);
         return (values[(values.Length - 1) / 2] + values[values.Length / 2]) / 2;

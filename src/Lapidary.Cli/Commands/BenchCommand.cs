@@ -6,6 +6,7 @@ using Lapidary.Cli.Bench;
 using Lapidary.Cpu;
 using Lapidary.Models;
 using Lapidary.Models.Synthetic;
+using Lapidary.Speculation;
 using Lapidary.Verification;
 using Spectre.Console;
 
@@ -27,10 +28,11 @@ internal static class BenchCommand
         Option<int> repetitions = new("--repetitions", "-r") { Description = "Measurements of each; the median counts.", DefaultValueFactory = _ => 3 };
         Option<string?> kvCacheDtype = KvCacheOption.Create();
         Option<string?> backend = new("--expert-backend") { Description = "Force an expert backend (see inspect)." };
+        Option<string?> speculativeConfig = SpeculativeOption.Create();
         Option<bool> profile = new("--profile") { Description = "Show what each kind of operation takes." };
         Option<bool> json = new("--json") { Description = "One JSON object." };
         CpuChoices cpu = new();
-        Command command = new("bench", "Measure prefill and decode speed, load time and memory.") { model, synthetic, format, prompt, generate, depth, batch, step, repetitions, kvCacheDtype, backend, profile, json, BenchServeCommand.Create() };
+        Command command = new("bench", "Measure prefill and decode speed, load time and memory.") { model, synthetic, format, prompt, generate, depth, batch, step, repetitions, kvCacheDtype, backend, speculativeConfig, profile, json, BenchServeCommand.Create() };
         cpu.AddTo(command);
         command.SetAction(parsed =>
         {
@@ -42,7 +44,9 @@ internal static class BenchCommand
                 Batch = Positive(parsed, batch),
                 Repetitions = Positive(parsed, repetitions),
             };
-            int steps = Math.Max(Math.Min(Positive(parsed, step), plan.ContextLength), plan.Batch);
+            SpeculativeConfig? speculative = SpeculativeOption.Parse(parsed.GetValue(speculativeConfig));
+            int drafted = speculative is null ? 0 : plan.Batch * (1 + speculative.NumSpeculativeTokens); // tokens of a step that checks every text's draft
+            int steps = Math.Max(Math.Min(Positive(parsed, step), plan.ContextLength), Math.Max(plan.Batch, drafted + 1));
             string? path = parsed.GetValue(synthetic) is { } shape ? null : parsed.GetValue(model) ?? DefaultModel.Locate();
             long started = Stopwatch.GetTimestamp();
             using CpuKernels kernels = cpu.Open(parsed, path ?? $"{parsed.GetValue(synthetic)}.gguf");
@@ -51,7 +55,10 @@ internal static class BenchCommand
             ModelFiles files = path is null ? SyntheticModelFiles.Create(parsed.GetValue(synthetic)!, parsed.GetValue(format)!) : ModelFiles.Open(path);
             using LanguageModel opened = LanguageModel.Open(files, profiling ?? (IKernels)kernels, new LanguageModelOptions
             {
-                ContextLength = steps, // no step is longer than the context; the measurement makes a cache of its own
+                // No step is longer than the context. The measurement makes a cache of its own, but for drafts, which the engine makes.
+                ContextLength = speculative is null ? steps : Math.Max(steps, plan.Prompt + plan.Generate),
+                MaxSequences = speculative is null ? 1 : plan.Batch,
+                Speculative = speculative,
                 MaxStepTokens = steps,
                 MaxLogitRows = plan.Batch,
                 KeyValueType = KvCacheOption.Parse(parsed.GetValue(kvCacheDtype)),
@@ -61,6 +68,7 @@ internal static class BenchCommand
             bar.Clear();
             double loadSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
             BenchResult result = BenchRun.Measure(opened, plan, kernels, profiling, loadSeconds);
+            if (speculative is not null) result = result with { Drafted = DraftedBench.Measure(opened, plan, parsed.GetValue(speculativeConfig)!) };
             if (parsed.GetValue(json)) Console.WriteLine(JsonSerializer.Serialize(result, CliJson.Default.BenchResult));
             else result.Write();
             return 0;
@@ -79,6 +87,9 @@ internal sealed record BenchResult(
     double ProbeAfterGbPerSecond, double DecodeShareOfProbe, double LoadSeconds, long PeakRssBytes, long WeightsBytes,
     IReadOnlyList<OperationRow>? Prefill, IReadOnlyList<OperationRow>? Decode)
 {
+    /// <summary>With --speculative-config only.</summary>
+    public DraftedBench? Drafted { get; init; }
+
     public void Write()
     {
         Table table = new Table().Border(TableBorder.Rounded).HideHeaders().AddColumns("", "");
@@ -87,13 +98,14 @@ internal sealed record BenchResult(
             ("model", Model), ("device", Device), ("experts", ExpertBackend ?? "none"),
             ("prefill", Text($"{PrefillTokensPerSecond:0.0} tokens/s ({PromptTokens} tokens, {Depth} before)")),
             ("decode", Text($"{DecodeTokensPerSecond:0.0} tokens/s ({Batch} at once, {GeneratedTokens} tokens each)")),
+            ("decode with drafts", Drafted is null ? "" : Text($"{Drafted.DecodeTokensPerSecond:0.0} tokens/s after a prompt that repeats itself ({Drafted.AcceptanceRate:0%} of draft tokens accepted, {Drafted.TokensPerDraft:0.0} tokens a step)")),
             ("weights of a token", Text($"{DecodeBytesPerToken / 1e6:0.0} MB")),
             ("keys and values of a token", Text($"{DecodeKvBytesPerToken / 1e6:0.0} MB in {KvCacheDtype}")),
             ("memory reads at most", Text($"{ProbeBeforeGbPerSecond:0.0} GB/s before, {ProbeAfterGbPerSecond:0.0} after")),
             ("decode's share of it", Batch == 1 ? Text($"{DecodeShareOfProbe:0.00}") : "for one text only"),
             ("load", Text($"{LoadSeconds:0.00} s")), ("weights", Text($"{WeightsBytes / 1e9:0.00} GB")), ("peak memory", Text($"{PeakRssBytes / 1e9:0.00} GB")),
         })
-            table.AddRow(Markup.Escape(name), Markup.Escape(value));
+            if (value.Length > 0) table.AddRow(Markup.Escape(name), Markup.Escape(value));
         AnsiConsole.Write(table);
         Write("prefill", Prefill);
         Write("decode", Decode);

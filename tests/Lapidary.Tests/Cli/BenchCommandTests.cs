@@ -22,6 +22,17 @@ public sealed class BenchCommandTests
         Assert.Equal(result.GetProperty("weights_bytes").GetInt64(), result.GetProperty("decode_bytes_per_token").GetInt64());
     }
 
+    [Fact]
+    public void Drafts_are_measured_beside_plain_decode()
+    {
+        CommandResult run = LapidaryProcess.Run("bench", "--speculative-config", "ngram:num_speculative_tokens=3", "--prompt", "120", "--generate", "40", "--batch", "2", "--repetitions", "1", "--json");
+        Assert.Equal(0, run.ExitCode);
+        JsonElement drafted = JsonDocument.Parse(run.Output).RootElement.GetProperty("drafted"), statistics = drafted.GetProperty("statistics");
+        Assert.True(drafted.GetProperty("decode_tokens_per_second").GetDouble() > 0);
+        Assert.InRange(drafted.GetProperty("tokens_per_draft").GetDouble(), 1, 4);
+        Assert.Equal(drafted.GetProperty("acceptance_rate").GetDouble(), statistics.GetProperty("num_accepted_tokens").GetDouble() / statistics.GetProperty("num_draft_tokens").GetDouble(), 9);
+    }
+
     [Theory]
     [InlineData("unknown synthetic model", "--synthetic", "gpt-5")]
     [InlineData("is no change of gemma4-26b-a4b", "--synthetic", "gemma4-26b-a4b:layers=no")]

@@ -2,6 +2,8 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Lapidary.Checkpoints;
+using Lapidary.Models;
+using Lapidary.Tests.Speculation;
 
 namespace Lapidary.Tests.Cli;
 
@@ -161,6 +163,30 @@ public sealed class CommandTests
     [Theory, InlineData("auto"), InlineData("bf16"), InlineData("q8_0")]
     public void Keys_and_values_can_be_rounded(string type)
         => Assert.StartsWith("Once upon a time", RunJson("run", "Write a story about a cat named Tom.", "--temperature", "0", "--max-tokens", "16", "--kv-cache-dtype", type, "--json")["text"]!.GetValue<string>(), StringComparison.Ordinal);
+
+    [Fact]
+    public void Drafts_change_no_text_and_are_counted()
+    {
+        string[] prompt = ["run", "Write a story about a cat named Tom.", "--temperature", "0.8", "--seed", "1", "--max-tokens", "60", "--json"];
+        JsonNode plain = RunJson(prompt);
+        Assert.Null(plain["speculation"]);
+        using DrafterFolder drafter = new(Gemma4ConfigReader.Load(Goldens.TinyModel));
+        foreach (string method in (string[])["ngram:prompt_lookup_min=1", $$"""{"method": "mtp", "model": "{{drafter.Path}}", "num_speculative_tokens": 2}"""])
+        {
+            JsonNode drafted = RunJson([.. prompt, "--speculative-config", method]);
+            Assert.Equal(plain["output_ids"]!.ToJsonString(), drafted["output_ids"]!.ToJsonString());
+            Assert.True(drafted["speculation"]!["num_draft_tokens"]!.GetValue<long>() >= drafted["speculation"]!["num_drafts"]!.GetValue<long>());
+        }
+        Assert.Contains("draft tokens accepted", LapidaryProcess.Run("run", "Hello!", "--max-tokens", "8", "--speculative", "ngram").Error, StringComparison.Ordinal);
+    }
+
+    [Theory, InlineData("run"), InlineData("chat"), InlineData("serve"), InlineData("batch", "in.jsonl", "out.jsonl"), InlineData("bench")]
+    public void Drafts_that_cannot_be_made_are_refused(string command, params string[] more)
+    {
+        CommandResult result = LapidaryProcess.Run([command, .. more, "--speculative-config", "medusa"]);
+        Assert.Equal(1, result.ExitCode);
+        Assert.Contains("error: --speculative-config: method is \"medusa\"; known: ngram, mtp", result.Error, StringComparison.Ordinal);
+    }
 
     [Theory, InlineData("run"), InlineData("chat"), InlineData("serve"), InlineData("bench")]
     public void A_type_that_is_none_is_refused_with_the_known_ones(string command)
