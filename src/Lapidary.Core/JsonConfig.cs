@@ -129,7 +129,7 @@ public readonly struct JsonConfig(JsonElement element, string file)
         List<int> ints = [];
         foreach (JsonElement item in value.EnumerateArray())
             ints.Add(item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out int id) && id >= 0
-                ? id : throw Wrong(key, item, "a list of token ids"));
+                ? id : throw Wrong(key, item, "a list of integers of at least 0"));
         return ints;
     }
 

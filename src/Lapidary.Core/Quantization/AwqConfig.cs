@@ -10,7 +10,7 @@ internal sealed class AwqConfig : QuantizationConfig
         int bits = c.IntOrNull("bits", 1, 64) ?? c.IntOrNull("w_bit", 1, 64) ?? 4;
         if (bits != 4) throw c.Error($"bits is {bits}; AWQ checkpoints have 4");
         int groupSize = GptqConfig.GroupSize(c, "group_size") ?? GptqConfig.GroupSize(c, "q_group_size") ?? 128;
-        string version = (c.String("version") ?? c.String("checkpoint_format") ?? "gemm").ToLowerInvariant();
+        string version = (c.String("version") ?? c.String("checkpoint_format") ?? c.String("format") ?? "gemm").ToLowerInvariant();
         layout = version switch
         {
             "gemm" or "exllama" or "marlin" or "ipex" => new AwqLayout(groupSize), // the latter repack after loading

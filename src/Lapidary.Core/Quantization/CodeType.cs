@@ -73,7 +73,7 @@ public sealed class CodeType
     }
 
     /// <summary>Sign, exponent, mantissa from the top bit down; exponent 0 is subnormal.</summary>
-    private static double Float(int code, int exponentBits, int mantissaBits, int bias)
+    internal static double Float(int code, int exponentBits, int mantissaBits, int bias)
     {
         int mantissa = code & ((1 << mantissaBits) - 1), exponent = (code >> mantissaBits) & ((1 << exponentBits) - 1);
         double magnitude = exponent == 0

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Lapidary.Quantization;
 
 /// <summary>compressed-tensors' configuration as llm-compressor writes it: groups of targets with a scheme each, and what to ignore.</summary>
@@ -91,14 +93,26 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
         }
     }
 
-    /// <summary>"group" (or its alias "dynamic") has g_idx; "weight" (or "static") leaves groups in order.</summary>
+    /// <summary>"group" (or its alias "dynamic", or true) has g_idx; "weight" (or "static") leaves groups in order.</summary>
     private static bool ActOrder(JsonConfig weights, ScaleSharing sharing)
-        => sharing.Strategy == ScaleStrategy.Group && weights.Texts("actorder") is [var order] && order.ToLowerInvariant() switch
+    {
+        if (sharing.Strategy != ScaleStrategy.Group) return false;
+        return weights.Texts("actorder") is [var order] ? order.ToLowerInvariant() switch
         {
             "group" or "dynamic" => true,
             "weight" or "static" => false,
             _ => throw weights.Error($"actorder is {MessageText.Quote(order)}; known: group, weight"),
-        };
+        } : weights.Bool("actorder", false);
+    }
+
+    /// <summary>[128, 128], or "128x128" as older versions wrote it.</summary>
+    private static ScaleSharing? Block(JsonConfig weights)
+    {
+        IEnumerable<int> extents = weights.Texts("block_structure") is [var text]
+            ? text.Split('x').Select(part => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out int extent) ? extent : 0)
+            : weights.Ints("block_structure");
+        return extents.ToArray() is [> 0 and var rows, > 0 and var columns] ? ScaleSharing.PerBlock(rows, columns) : null;
+    }
 
     private static ScaleSharing Sharing(JsonConfig weights, string where)
     {
@@ -114,8 +128,7 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
             case "tensor_group":
                 return size is > 0 and var columns ? ScaleSharing.PerGroup(columns) : throw weights.Error($"{where}: strategy is \"{strategy}\" but group_size is {size?.ToString() ?? "missing"}");
             case "block":
-                IReadOnlyList<int> block = weights.Ints("block_structure");
-                return block is [> 0, > 0] ? ScaleSharing.PerBlock(block[0], block[1]) : throw weights.Error($"{where}: strategy is \"block\" but block_structure is not two numbers above 0");
+                return Block(weights) ?? throw weights.Error($"{where}: strategy is \"block\" but block_structure is not two numbers above 0, rows and columns");
             default:
                 throw weights.Error($"{where}: strategy is {MessageText.Quote(strategy)}; supported: tensor, channel, group, tensor_group, block");
         }

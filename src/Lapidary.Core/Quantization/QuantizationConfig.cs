@@ -41,17 +41,20 @@ public abstract class QuantizationConfig
         if ((root.Object("quantization_config") ?? root.Object("compression_config")
             ?? inner?.Object("quantization_config") ?? inner?.Object("compression_config")) is { } config)
         {
-            string? method = config.String("quant_method") ?? (config.Object("config_groups") is null ? null : "compressed-tensors");
+            string? method = Method(config) ?? (config.Object("config_groups") is null ? null : "compressed-tensors");
             return Parse(method ?? throw config.Error($"quantization_config has no \"quant_method\"; known: {string.Join(", ", Methods.Keys)}"), config);
         }
         if (folder is null) return null;
         foreach ((string file, string method) in Companions)
         {
             string path = Path.Combine(folder, file);
-            if (File.Exists(path)) return JsonConfig.Load(path, beside => Parse(beside.String("quant_method") ?? method, beside));
+            if (File.Exists(path)) return JsonConfig.Load(path, beside => Parse(Method(beside) ?? method, beside));
         }
         return null;
     }
+
+    /// <summary>GPTQModel's newer name is "method".</summary>
+    private static string? Method(JsonConfig config) => config.String("quant_method") ?? config.String("method");
 
     private static QuantizationConfig Parse(string method, JsonConfig config)
     {

@@ -38,6 +38,10 @@ public sealed class ConfigTests
         { Tensors(Quoted("{\"targets\":[\"Linear\"],\"weights\":{\"num_bits\":4,\"strategy\":\"group\"}}")), "group_size is missing" },
         { Tensors(Quoted("{\"targets\":[\"Linear\"],\"weights\":{\"num_bits\":9,\"strategy\":\"channel\"}}")), "integers of 1 to 8 bits" },
         { Tensors(Quoted("{\"targets\":[\"Linear\"],\"weights\":{\"strategy\":\"block\",\"block_structure\":[128]}}"), "float-quantized"), "block_structure" },
+        { Tensors(Quoted("{\"targets\":[\"Linear\"],\"weights\":{\"strategy\":\"block\",\"block_structure\":\"128\"}}"), "naive-quantized"), "block_structure is not two numbers above 0" },
+        { Tensors(Quoted("{\"targets\":[\"Linear\"],\"weights\":{\"strategy\":\"block\",\"block_structure\":\"128x-1\"}}"), "naive-quantized"), "block_structure is not two numbers above 0" },
+        { Tensors(Quoted(Group.Replace("32}", "32,\"actorder\":1}", StringComparison.Ordinal))), "\"actorder\" is 1, expected true or false" },
+        { Tensors(Quoted(Group.Replace("32}", "32,\"actorder\":\"random\"}", StringComparison.Ordinal))), "actorder is \"random\"; known: group, weight" },
         { Tensors(Quoted("{\"weights\":{\"num_bits\":4}}")), "no \"targets\"" },
         { Tensors(Quoted("{\"targets\":[\"re:[\"],\"weights\":{\"num_bits\":4,\"strategy\":\"channel\"}}")), "no valid regular expression" },
         { Tensors(Quoted(Group), more: ",\"sparsity_config\":{\"format\":\"sparse-24-bitmask\"}"), "sparse checkpoints" },
@@ -151,6 +155,28 @@ public sealed class ConfigTests
         folder.Write(file, json);
         Assert.StartsWith(summary, JsonConfig.Parse("{}"u8.ToArray(), "c", c => QuantizationConfig.Find(c, folder.Path))!.Summary, StringComparison.Ordinal);
     }
+
+    /// <summary>Spellings of other versions of the quantisers.</summary>
+    [Theory]
+    [InlineData("{\"method\":\"gptq\",\"bits\":4,\"group_size\":32,\"format\":\"gptq_v2\"}", "gptq v2, int4 g32")]
+    [InlineData("{\"quant_method\":\"awq\",\"bits\":4,\"group_size\":32,\"format\":\"gemv\"}", "awq gemv, uint4 g32 with zero points")]
+    [InlineData("{\"quant_method\":\"awq\",\"bits\":4,\"checkpoint_format\":\"GEMM\",\"format\":\"gemm\"}", "awq gemm, uint4 g128 with zero points")]
+    public void Older_and_newer_names_mean_the_same(string config, string summary) => Assert.Equal(summary, QuantFixtures.Parse(config).Summary);
+
+    [Theory]
+    [InlineData("\"actorder\":true", "int4 g32 act-order")]
+    [InlineData("\"actorder\":\"group\"", "int4 g32 act-order")]
+    [InlineData("\"actorder\":\"dynamic\"", "int4 g32 act-order")]
+    [InlineData("\"actorder\":false", "int4 g32")]
+    [InlineData("\"actorder\":null", "int4 g32")]
+    [InlineData("\"actorder\":\"weight\"", "int4 g32")]
+    [InlineData("\"actorder\":\"static\"", "int4 g32")]
+    public void Act_order_is_a_word_or_true(string actOrder, string layout)
+        => Assert.Equal(layout, Layout(Tensors(Quoted(Group.Replace("32}", $"32,{actOrder}}}", StringComparison.Ordinal))), "layers.0.mlp.up_proj"));
+
+    [Theory, InlineData("[128,64]"), InlineData("\"128x64\"")]
+    public void Blocks_are_two_numbers_or_a_text_of_them(string block)
+        => Assert.Equal("fp8 in blocks of 128x64", Layout(Tensors(Quoted($"{{\"targets\":[\"Linear\"],\"weights\":{{\"num_bits\":8,\"type\":\"float\",\"strategy\":\"block\",\"block_structure\":{block}}}}}"), "float-quantized"), "layers.0.mlp.up_proj"));
 
     [Fact]
     public void What_is_not_done_is_said()
