@@ -36,6 +36,20 @@ public sealed class CodeTypeTests
     [InlineData(0x01, 0.0625f)]
     public void E3m2_reaches_28(int code, float expected) => Assert.Equal(expected, CodeType.E3M2.Values[code]);
 
+    /// <summary>The formula that the tables are made with, whatever the order in which tests run: its bits read as text.</summary>
+    [Theory, InlineData(2, 1, 1), InlineData(2, 3, 1), InlineData(3, 2, 3), InlineData(4, 3, 7), InlineData(5, 2, 15)]
+    public void A_small_float_is_sign_exponent_and_mantissa(int exponentBits, int mantissaBits, int bias)
+    {
+        for (int code = 0; code < 2 << (exponentBits + mantissaBits); code++)
+        {
+            string bits = Convert.ToString(code, 2).PadLeft(1 + exponentBits + mantissaBits, '0');
+            int exponent = Convert.ToInt32(bits[1..(1 + exponentBits)], 2);
+            double fraction = Convert.ToInt32(bits[(1 + exponentBits)..], 2) / Math.Pow(2, mantissaBits);
+            double magnitude = exponent == 0 ? fraction * Math.Pow(2, 1 - bias) : (1 + fraction) * Math.Pow(2, exponent - bias);
+            Assert.Equal(bits[0] == '1' ? -magnitude : magnitude, CodeType.Float(code, exponentBits, mantissaBits, bias));
+        }
+    }
+
     [Fact]
     public void Integers_are_offset_binary()
     {

@@ -26,6 +26,20 @@ public sealed class RefusalTests
         ["symmetric with a zero point of its own"] = ("gptq4_sym_v1", t => t.Edit(Linear + "qzeros", bytes => bytes[0] = 0x73), [Linear + "qzeros", "zero point 4", "expected 8", "sym is true"]),
         ["second format said to be the first"] = ("gptq4_sym_v1", t => t.Edit(Linear + "qzeros", bytes => bytes.AsSpan().Fill(0x88)), [Linear + "qzeros", "zero point 9", "gptq_v2"]),
         ["bias"] = ("awq_g32", t => t.Set(Linear + "bias", DType.F16, [32], [.. Enumerable.Repeat((byte)1, 64)]), [Linear + "bias", "no"]),
+        ["bias of another kind"] = ("awq_g32", t => t.Set(Linear + "bias", DType.I32, [32], new byte[128]), [Linear + "bias", "is a bias; this model has none"]),
+        ["bias with one number"] = ("awq_g32", t => t.Set(Linear + "bias", DType.F32, [2], [0, 0, 0, 0, 0, 0, 128, 63]), [Linear + "bias", "is a bias"]),
+        ["bias of gemv"] = ("awq_gemv", SetBias, [Linear + "bias", "is a bias"]),
+        ["bias of gptq"] = ("gptq4_sym_v1", SetBias, [Linear + "bias", "is a bias"]),
+        ["bias of fp4"] = ("ct_nvfp4", SetBias, [Linear + "bias", "is a bias"]),
+        ["bias of fp8"] = ("fp8_block", SetBias, [Linear + "bias", "is a bias"]),
+        ["bias of packed integers"] = ("ct_int4_sym", SetBias, [Linear + "bias", "is a bias"]),
+        ["scales that are integers"] = ("ct_int4_sym", t => t.Reshape(Linear + "weight_scale", DType.I16, 32, 2), [Linear + "weight_scale", "dtype I16, expected F32 or BF16 or F16"]),
+        ["zero point that fits no symmetric weight"] = ("ct_int4_sym", t => t.Set(Linear + "weight_zero_point", DType.I32, [4, 2], new byte[32]), [Linear + "weight_zero_point", "symmetric"]),
+        ["first symmetric zero point of one"] = ("ct_int4_sym", t => t.Set(Linear + "weight_zero_point", DType.I8, [32, 2], [1, .. new byte[63]]), [Linear + "weight_zero_point", "not 0"]),
+        ["zero point that no format explains"] = ("gptq4_sym_v1", t => t.Edit(Linear + "qzeros", bytes => bytes[0] = 0x72), [Linear + "qzeros", "zero point 3", "sym is probably false, correct config.json"]),
+        ["global scale that overflows"] = ("ct_nvfp4", t => t.Edit(Linear + "weight_global_scale", bytes => BitConverter.TryWriteBytes(bytes, 1e-38f)), [Linear + "weight_scale", "weights are not finite"]),
+        ["indices of another dtype"] = ("ct_int4_actorder_sym", t => t.Reshape(Linear + "weight_g_idx", DType.F32, 64), [Linear + "weight_g_idx", "expected I32 or I64"]),
+        ["partly downloaded"] = ("ct_int4_sym", t => t.Remove(Linear + "weight_packed"), [Linear + "weight_packed", "is missing", "the checkpoint may be partly downloaded, or config.json of another version"]),
         ["shape that disagrees"] = ("ct_int4_sym", t => t.Edit(Linear + "weight_shape", bytes => bytes[8] = 63), [Linear + "weight_shape", "[32, 63]", "expected [32, 64]"]),
         ["shape of no matrix"] = ("ct_int4_sym", t => t.Set(Linear + "weight_shape", DType.I64, [1], new byte[8]), [Linear + "weight_shape", "extents"]),
         ["packed zero point of another shape"] = ("ct_int4_asym", t => t.Reshape(Linear + "weight_zero_point", DType.I32, 2, 4), [Linear + "weight_zero_point", "[2, 4]", "expected [4, 2]"]),
@@ -43,6 +57,8 @@ public sealed class RefusalTests
         ["expert scales of another number"] = ("stacked_fp8_block", t => t.Reshape(Stacked + "scale_inv", DType.F32, 2, 6), [Stacked + "scale_inv", "expected 3 matrices"]),
     };
 
+    private static void SetBias(LooseTensors tensors) => tensors.Set(Linear + "bias", DType.F16, [32], [.. Enumerable.Repeat((byte)1, 64)]);
+
     public static TheoryData<string> Cases => [.. Damages.Keys];
 
     [Theory, MemberData(nameof(Cases))]
@@ -55,6 +71,45 @@ public sealed class RefusalTests
         apply(checkpoint);
         string message = Assert.Throws<CheckpointException>(() => LayoutTests.Read(checkpoint, fixture, fixture.Config)).Message;
         Assert.All(says, part => Assert.Contains(part, message, StringComparison.Ordinal));
+    }
+
+    /// <summary>The configuration says another thing than the tensors; the message says what is probably right.</summary>
+    [Theory]
+    [InlineData("gptq4_sym_v1", "\"checkpoint_format\":\"gptq\"", "\"checkpoint_format\":\"gptq_v2\"", "zero point 7 for output 0, group 0, expected 8 because sym is true; checkpoint_format is probably \"gptq\", correct config.json")]
+    [InlineData("gptq4_sym_v2", "\"checkpoint_format\":\"gptq_v2\"", "\"checkpoint_format\":\"gptq\"", "zero point 9 for output 0, group 0, expected 8 because sym is true; checkpoint_format is probably \"gptq_v2\", correct config.json")]
+    [InlineData("ct_fp8_channel", "\"symmetric\":true", "\"symmetric\":false", "is F8_E4M3 but quantization_config says it has zero points, which only integers have")]
+    [InlineData("ct_int4_sym", "\"group_size\":32", "\"group_size\":16", "[32, 2], expected [32, 4]")]
+    [InlineData("fp8_block", "[24,40]", "[40,24]", "weight_scale_inv\" has shape [2, 2], expected [1, 3]")]
+    public void A_contradiction_is_explained(string name, string from, string to, string says)
+    {
+        QuantFixture fixture = QuantFixtures.All[name];
+        using LooseTensors checkpoint = new(name);
+        string config = fixture.Config.Replace(from, to, StringComparison.Ordinal);
+        Assert.NotEqual(fixture.Config, config);
+        Assert.Contains(says, Assert.Throws<CheckpointException>(() => LayoutTests.Read(checkpoint, fixture, config)).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Extents that no word or byte holds a whole number of.</summary>
+    [Theory]
+    [InlineData("awq_g32", 36, 64, "packs 8 outputs a word, but the layer has 36")]
+    [InlineData("ct_nvfp4", 32, 63, "packs two columns a byte, but the layer has 63")]
+    public void A_layer_that_the_packing_does_not_fit_is_refused(string name, int rows, int columns, string says)
+    {
+        QuantFixture fixture = QuantFixtures.All[name] with { Rows = rows, Columns = columns };
+        using LooseTensors checkpoint = new(name);
+        Assert.Contains(says, Assert.Throws<CheckpointException>(() => LayoutTests.Read(checkpoint, fixture, fixture.Config)).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Only gate and up in one matrix may have been quantised as two.</summary>
+    [Fact]
+    public void Halves_of_a_down_projection_are_refused()
+    {
+        QuantFixture fixture = QuantFixtures.All["stacked_fp8_halves"];
+        using LooseTensors checkpoint = new(fixture.Name);
+        foreach (string part in (string[])["", "_scale_inv"])
+            checkpoint.Rename($"model.layers.0.experts.gate_up_proj{part}", $"model.layers.0.experts.down_proj{part}");
+        TensorSource source = new(checkpoint, QuantFixtures.Parse(fixture.Config));
+        Assert.Contains("proj_scale_inv", Assert.Throws<CheckpointException>(() => source.StackedMatrices("layers.0.experts.down_proj", fixture.Stacked, fixture.Rows, fixture.Columns)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
