@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics.X86;
 
 namespace Lapidary.Cpu.Attention;
 
@@ -46,11 +45,11 @@ internal static unsafe class CausalAttention
             int begin = Math.Max(tile, from) - tile, end = Math.Min(tile + TileKeys, to) - tile;
             bool last = tile + TileKeys >= to;
             if (!last) Locate(cache, head, table, blockSize, tile + TileKeys, 0, Math.Min(TileKeys, to - tile - TileKeys), next);
+            // While keys are read the same positions' values are asked for, and with values the next keys: the processor does not
+            // foresee the way from one to the other, and would wait at the beginning of each.
+            nint toValues = (nint)(cache.Values - cache.Keys);
             for (int k = begin / KeyProducts.StepKeys * KeyProducts.StepKeys; k < end; k += KeyProducts.StepKeys)
-            {
-                Prefetch(cache.Values, at + k, KeyProducts.StepKeys, cache.HeadBytes);
-                KeyProducts.Compute<TLane, THead>(block.Queries, block.Count, dim, cache.Keys, at + k, blockBytes, scores + k);
-            }
+                KeyProducts.Compute<TLane, THead>(block.Queries, block.Count, dim, cache.Keys, at + k, blockBytes, toValues, scores + k);
             for (int q = 0; q < block.Count; q++)
             {
                 (int first, int stop) = Visible(in block, q, tile, begin, end);
@@ -58,29 +57,18 @@ internal static unsafe class CausalAttention
             }
             for (int k = begin / ValueSums.StepKeys * ValueSums.StepKeys; k < end; k += ValueSums.StepKeys)
             {
-                if (!last) Prefetch(cache.Keys, next + k, ValueSums.StepKeys, cache.HeadBytes);
+                nint toNextKeys = last ? 0 : next[k] - at[k] - toValues;
                 for (int q = 0, step; q < block.Count; q += step)
                 {
                     step = QueryBlock.Together(block.Count - q);
                     AddValues<TLane, THead>(
-                        in block, q, step, tile, Math.Max(begin, k), Math.Min(end, k + ValueSums.StepKeys), scores + q * TileKeys, cache.Values, at, blockBytes, partials + q * row);
+                        in block, q, step, tile, Math.Max(begin, k), Math.Min(end, k + ValueSums.StepKeys), scores + q * TileKeys, cache.Values, at, blockBytes, q == 0 ? toNextKeys : 0, partials + q * row);
                 }
             }
             nint* used = at;
             at = next;
             next = used;
         }
-    }
-
-    /// <summary>
-    /// Asks for what is read next: the processor does not foresee the way from keys to values and back, and would wait at the
-    /// beginning of each.
-    /// </summary>
-    private static void Prefetch(byte* start, nint* at, int count, int bytes)
-    {
-        if (!Sse.IsSupported) return; // .NET has no other prefetch
-        for (int k = 0; k < count; k++)
-            for (int i = 0; i < bytes; i += 64) Sse.Prefetch1(start + at[k] + i);
     }
 
     /// <summary>Where a tile's positions lie. Those outside the range get the place of one inside, so that all can be read.</summary>
@@ -117,7 +105,7 @@ internal static unsafe class CausalAttention
 
     /// <summary>What all of the queries see is read for all at once; what only some see, before and after, for each.</summary>
     private static void AddValues<TLane, THead>(
-        ref readonly QueryBlock block, int query, int count, int tile, int begin, int end, float* weights, byte* values, nint* at, int blockBytes, float* partials)
+        ref readonly QueryBlock block, int query, int count, int tile, int begin, int end, float* weights, byte* values, nint* at, int blockBytes, nint ahead, float* partials)
         where TLane : struct, IFloatLane<TLane> where THead : struct, IHeadFormat<THead>
     {
         int dim = block.Dim, row = PartialRow.Length(dim);
@@ -129,14 +117,14 @@ internal static unsafe class CausalAttention
         }
         if (commonBegin >= commonEnd) commonBegin = commonEnd = end;
         for (int q = 0; q < count; q++) Single(in block, q, 0, commonBegin);
-        ValueSums.Add<TLane, THead>(count, weights, values, at, commonBegin, commonEnd, dim, blockBytes, PartialRow.Values(partials), row);
+        ValueSums.Add<TLane, THead>(count, weights, values, at, commonBegin, commonEnd, dim, blockBytes, ahead, PartialRow.Values(partials), row);
         for (int q = 0; q < count; q++) Single(in block, q, commonEnd, end);
 
         void Single(ref readonly QueryBlock block, int q, int from, int to)
         {
             (int first, int last) = Visible(in block, query + q, tile, begin, end);
             ValueSums.Add<TLane, THead>(
-                1, weights + q * TileKeys, values, at, Math.Max(first, from), Math.Min(last, to), dim, blockBytes, PartialRow.Values(partials + q * row), row);
+                1, weights + q * TileKeys, values, at, Math.Max(first, from), Math.Min(last, to), dim, blockBytes, ahead, PartialRow.Values(partials + q * row), row);
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Lapidary.Cpu.Attention;
 
@@ -14,6 +15,12 @@ internal unsafe interface IHeadFormat<TSelf> where TSelf : struct, IHeadFormat<T
     /// <summary>Columns 16 + <paramref name="j"/> and on.</summary>
     static abstract TLane Upper<TLane>(byte* block, int j) where TLane : struct, IFloatLane<TLane>;
 
+    /// <summary>Asks for a block that will be read soon; any address will do. .NET has this for x86 only.</summary>
+    static virtual void Prefetch(byte* block)
+    {
+        if (Sse.IsSupported) Sse.Prefetch1(block);
+    }
+
     /// <summary>Rounds 32 values.</summary>
     static abstract void Write<TLane>(float* values, byte* block) where TLane : struct, IFloatLane<TLane>;
 }
@@ -26,6 +33,14 @@ internal readonly unsafe struct FloatHead : IHeadFormat<FloatHead>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TLane Upper<TLane>(byte* block, int j) where TLane : struct, IFloatLane<TLane> => TLane.Load((float*)block + 16 + j);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch(byte* block)
+    {
+        if (!Sse.IsSupported) return;
+        Sse.Prefetch1(block);
+        Sse.Prefetch1(block + 64);
+    }
 
     public static void Write<TLane>(float* values, byte* block) where TLane : struct, IFloatLane<TLane>
         => new ReadOnlySpan<float>(values, KeyValueTypes.BlockColumns).CopyTo(new Span<float>(block, KeyValueTypes.BlockColumns));

@@ -12,23 +12,24 @@ internal static unsafe class KeyProducts
 
     /// <param name="queries">[count, dim]</param>
     /// <param name="at">Bytes from <paramref name="keys"/> to each of the 4.</param>
+    /// <param name="ahead">Bytes from what is read to what is to be read soon.</param>
     /// <param name="scores">4 for each query, <see cref="QueryBlock.TileKeys"/> apart</param>
-    public static void Compute<TLane, THead>(float* queries, int count, int dim, byte* keys, nint* at, int blockBytes, float* scores)
+    public static void Compute<TLane, THead>(float* queries, int count, int dim, byte* keys, nint* at, int blockBytes, nint ahead, float* scores)
         where TLane : struct, IFloatLane<TLane> where THead : struct, IHeadFormat<THead>
     {
         for (int q = 0, step; q < count; q += step)
         {
             step = QueryBlock.Together(count - q);
             float* from = queries + (nint)q * dim, to = scores + q * QueryBlock.TileKeys;
-            if (step == 4) Four<TLane, THead>(from, dim, keys, at, blockBytes, to);
-            else if (step == 2) Two<TLane, THead>(from, dim, keys, at, blockBytes, to);
-            else One<TLane, THead>(from, dim, keys, at, blockBytes, to);
+            if (step == 4) Four<TLane, THead>(from, dim, keys, at, blockBytes, q == 0 ? ahead : 0, to);
+            else if (step == 2) Two<TLane, THead>(from, dim, keys, at, blockBytes, q == 0 ? ahead : 0, to);
+            else One<TLane, THead>(from, dim, keys, at, blockBytes, q == 0 ? ahead : 0, to);
         }
     }
 
     /// <summary>4 queries × 4 keys: 8 loads for 16 products.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Four<TLane, THead>(float* q0, int dim, byte* keys, nint* at, int blockBytes, float* scores)
+    private static void Four<TLane, THead>(float* q0, int dim, byte* keys, nint* at, int blockBytes, nint ahead, float* scores)
         where TLane : struct, IFloatLane<TLane> where THead : struct, IHeadFormat<THead>
     {
         float* q1 = q0 + dim, q2 = q1 + dim, q3 = q2 + dim;
@@ -36,6 +37,10 @@ internal static unsafe class KeyProducts
         TLane a0 = TLane.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0, c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
         for (int i = 0; i < dim; i += KeyValueTypes.BlockColumns, k0 += blockBytes, k1 += blockBytes, k2 += blockBytes, k3 += blockBytes)
         {
+            THead.Prefetch(k0 + ahead);
+            THead.Prefetch(k1 + ahead);
+            THead.Prefetch(k2 + ahead);
+            THead.Prefetch(k3 + ahead);
             for (int j = 0; j < 16; j += TLane.Count)
             {
                 TLane x0 = THead.Lower<TLane>(k0, j), x1 = THead.Lower<TLane>(k1, j), x2 = THead.Lower<TLane>(k2, j), x3 = THead.Lower<TLane>(k3, j), q = TLane.Load(q0 + i + j);
@@ -88,7 +93,7 @@ internal static unsafe class KeyProducts
 
     /// <summary>2 queries × 4 keys.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Two<TLane, THead>(float* q0, int dim, byte* keys, nint* at, int blockBytes, float* scores)
+    private static void Two<TLane, THead>(float* q0, int dim, byte* keys, nint* at, int blockBytes, nint ahead, float* scores)
         where TLane : struct, IFloatLane<TLane> where THead : struct, IHeadFormat<THead>
     {
         float* q1 = q0 + dim;
@@ -96,6 +101,10 @@ internal static unsafe class KeyProducts
         TLane a0 = TLane.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
         for (int i = 0; i < dim; i += KeyValueTypes.BlockColumns, k0 += blockBytes, k1 += blockBytes, k2 += blockBytes, k3 += blockBytes)
         {
+            THead.Prefetch(k0 + ahead);
+            THead.Prefetch(k1 + ahead);
+            THead.Prefetch(k2 + ahead);
+            THead.Prefetch(k3 + ahead);
             for (int j = 0; j < 16; j += TLane.Count)
             {
                 TLane x0 = THead.Lower<TLane>(k0, j), x1 = THead.Lower<TLane>(k1, j), x2 = THead.Lower<TLane>(k2, j), x3 = THead.Lower<TLane>(k3, j), q = TLane.Load(q0 + i + j);
@@ -126,13 +135,17 @@ internal static unsafe class KeyProducts
 
     /// <summary>1 query × 4 keys.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One<TLane, THead>(float* q0, int dim, byte* keys, nint* at, int blockBytes, float* scores)
+    private static void One<TLane, THead>(float* q0, int dim, byte* keys, nint* at, int blockBytes, nint ahead, float* scores)
         where TLane : struct, IFloatLane<TLane> where THead : struct, IHeadFormat<THead>
     {
         byte* k0 = keys + at[0], k1 = keys + at[1], k2 = keys + at[2], k3 = keys + at[3];
         TLane a0 = TLane.Zero, a1 = a0, a2 = a0, a3 = a0;
         for (int i = 0; i < dim; i += KeyValueTypes.BlockColumns, k0 += blockBytes, k1 += blockBytes, k2 += blockBytes, k3 += blockBytes)
         {
+            THead.Prefetch(k0 + ahead);
+            THead.Prefetch(k1 + ahead);
+            THead.Prefetch(k2 + ahead);
+            THead.Prefetch(k3 + ahead);
             for (int j = 0; j < 16; j += TLane.Count)
             {
                 TLane x0 = THead.Lower<TLane>(k0, j), x1 = THead.Lower<TLane>(k1, j), x2 = THead.Lower<TLane>(k2, j), x3 = THead.Lower<TLane>(k3, j), q = TLane.Load(q0 + i + j);

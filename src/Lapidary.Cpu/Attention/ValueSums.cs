@@ -14,20 +14,21 @@ internal static unsafe class ValueSums
     /// <summary>sums[q] += Σ weights[q][k] · values[k], k from begin to end, for 1, 2 or 4 queries.</summary>
     /// <param name="weights">[count, 64]</param>
     /// <param name="at">Bytes from <paramref name="values"/> to each value of the tile.</param>
+    /// <param name="ahead">Bytes from what is read to what is to be read soon.</param>
     /// <param name="sums">[count, dim], rows <paramref name="stride"/> apart</param>
     public static void Add<TLane, THead>(
-        int count, float* weights, byte* values, nint* at, int begin, int end, int dim, int blockBytes, float* sums, int stride)
+        int count, float* weights, byte* values, nint* at, int begin, int end, int dim, int blockBytes, nint ahead, float* sums, int stride)
         where TLane : struct, IFloatLane<TLane> where THead : struct, IHeadFormat<THead>
     {
         if (begin >= end) return;
-        if (count == 4) Four<TLane, THead>(weights, values, at, begin, end, dim, blockBytes, sums, stride);
-        else if (count == 2) Two<TLane, THead>(weights, values, at, begin, end, dim, blockBytes, sums, stride);
-        else One<TLane, THead>(weights, values, at, begin, end, dim, blockBytes, sums, stride);
+        if (count == 4) Four<TLane, THead>(weights, values, at, begin, end, dim, blockBytes, ahead, sums, stride);
+        else if (count == 2) Two<TLane, THead>(weights, values, at, begin, end, dim, blockBytes, ahead, sums, stride);
+        else One<TLane, THead>(weights, values, at, begin, end, dim, blockBytes, ahead, sums, stride);
     }
 
     /// <summary>4 queries: 8 sums in registers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Four<TLane, THead>(float* weights, byte* values, nint* at, int begin, int end, int dim, int blockBytes, float* o0, int stride)
+    private static void Four<TLane, THead>(float* weights, byte* values, nint* at, int begin, int end, int dim, int blockBytes, nint ahead, float* o0, int stride)
         where TLane : struct, IFloatLane<TLane> where THead : struct, IHeadFormat<THead>
     {
         float* o1 = o0 + stride, o2 = o1 + stride, o3 = o2 + stride;
@@ -42,6 +43,7 @@ internal static unsafe class ValueSums
                 for (int k = begin; k < end; k++)
                 {
                     byte* v = values + at[k];
+                    THead.Prefetch(v + ahead);
                     TLane lower = THead.Lower<TLane>(v, j), upper = THead.Upper<TLane>(v, j), w = TLane.Broadcast(weights[k]);
                     a0 = TLane.MultiplyAdd(lower, w, a0);
                     a1 = TLane.MultiplyAdd(upper, w, a1);
@@ -69,7 +71,7 @@ internal static unsafe class ValueSums
 
     /// <summary>2 queries.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Two<TLane, THead>(float* weights, byte* values, nint* at, int begin, int end, int dim, int blockBytes, float* o0, int stride)
+    private static void Two<TLane, THead>(float* weights, byte* values, nint* at, int begin, int end, int dim, int blockBytes, nint ahead, float* o0, int stride)
         where TLane : struct, IFloatLane<TLane> where THead : struct, IHeadFormat<THead>
     {
         float* o1 = o0 + stride;
@@ -82,6 +84,7 @@ internal static unsafe class ValueSums
                 for (int k = begin; k < end; k++)
                 {
                     byte* v = values + at[k];
+                    THead.Prefetch(v + ahead);
                     TLane lower = THead.Lower<TLane>(v, j), upper = THead.Upper<TLane>(v, j), w = TLane.Broadcast(weights[k]);
                     a0 = TLane.MultiplyAdd(lower, w, a0);
                     a1 = TLane.MultiplyAdd(upper, w, a1);
@@ -99,7 +102,7 @@ internal static unsafe class ValueSums
 
     /// <summary>1 query.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One<TLane, THead>(float* weights, byte* values, nint* at, int begin, int end, int dim, int blockBytes, float* o0, int stride)
+    private static void One<TLane, THead>(float* weights, byte* values, nint* at, int begin, int end, int dim, int blockBytes, nint ahead, float* o0, int stride)
         where TLane : struct, IFloatLane<TLane> where THead : struct, IHeadFormat<THead>
     {
         for (int i = 0; i < dim; i += KeyValueTypes.BlockColumns, values += blockBytes)
@@ -110,6 +113,7 @@ internal static unsafe class ValueSums
                 for (int k = begin; k < end; k++)
                 {
                     byte* v = values + at[k];
+                    THead.Prefetch(v + ahead);
                     TLane lower = THead.Lower<TLane>(v, j), upper = THead.Upper<TLane>(v, j), w = TLane.Broadcast(weights[k]);
                     a0 = TLane.MultiplyAdd(lower, w, a0);
                     a1 = TLane.MultiplyAdd(upper, w, a1);
