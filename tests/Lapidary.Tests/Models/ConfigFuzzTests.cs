@@ -136,7 +136,7 @@ public sealed class ConfigFuzzTests(ITestOutputHelper output)
         int read = 0, refused = 0;
         for (int round = 0; round < 20_000; round++)
         {
-            byte[] damaged = Damage(random);
+            byte[] damaged = Damage(Tiny, random);
             try
             {
                 AssertSound(Gemma4ConfigReader.Parse(damaged, "config.json"));
@@ -199,9 +199,8 @@ public sealed class ConfigFuzzTests(ITestOutputHelper output)
         return value is null ? rest : $"{{\"{key}\":{value},{rest[1..]}";
     }
 
-    private static byte[] Damage(Random random)
+    internal static byte[] Damage(string text, Random random)
     {
-        string text = Tiny;
         for (int changes = random.Next(1, 4); changes > 0; changes--) text = ReplaceValue(text, random);
         byte[] bytes = Encoding.UTF8.GetBytes(text);
         if (random.Next(3) > 0) return bytes;

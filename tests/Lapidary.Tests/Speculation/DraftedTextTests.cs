@@ -46,6 +46,7 @@ public sealed class DraftedTextTests
             Logprobs = logprobs,
             BadWords = seed % 4 == 0 ? ["ab"] : [],
             LogitBias = new Dictionary<int, double> { [FakeVocabulary.Unknown] = seed % 11 == 0 ? 1 : -100, [bias] = 1.5 }, // an unknown token fails
+            Reasoning = seed % 3 == 0 ? new ReasoningBudget(seed % 5, bias, (bias + 1) % FakeVocabulary.Unknown, [], IsOpen: seed % 2 == 0) : null,
             N = temperature == 0 ? 1 : n,
         };
 
@@ -69,6 +70,18 @@ public sealed class DraftedTextTests
         }, iter: 500);
         Assert.True(accepted > 10_000 && rejected > 2_000, $"{accepted} tokens accepted, {rejected} rejected");
         Assert.True(stopped > 500 && failed > 20, $"{stopped} texts stopped, {failed} failed");
+    }
+
+    [Fact]
+    public void A_drafter_that_fails_ends_the_texts_it_was_to_draft_for()
+    {
+        using Failing drafter = new();
+        using TestEngine engine = new(new TestSizes { Sequences = 2 }, drafter: drafter);
+        List<TokenEvent>[] events = [.. Enumerable.Range(0, 4).Select(i => engine.Add(TestEngine.Request([1, 2, 3, i], 5)).Events)];
+        engine.RunToEnd();
+        Assert.Equal(2, events.Count(e => e[^1].Completion!.Error is GenerationException { Message: "the drafter failed: a launch failed" }));
+        Assert.Equal(2, events.Count(e => e.Count == 5 && e[^1].Completion!.Reason == FinishReason.Length));
+        engine.AssertIdle();
     }
 
     [Fact]
@@ -170,6 +183,22 @@ public sealed class DraftedTextTests
         string logprobs = e.Logprobs is null ? "-" : string.Join(',', e.Logprobs.Top.Prepend(e.Logprobs.Chosen).Select(l => $"{l.TokenId}:{BitConverter.SingleToUInt32Bits(l.Logprob):x}:{l.Rank}"));
         string end = e.Completion is { } c ? $" {c.Reason} {c.StopText} {c.StopTokenId} {c.Usage.PromptTokens} {c.Usage.CompletionTokens} {c.Error?.Message}" : "";
         return $"{e.TokenId} \"{e.Text}\" {logprobs}{end}";
+    }
+
+    /// <summary>Fails the first time.</summary>
+    private sealed class Failing : IDrafter
+    {
+        private int calls;
+
+        public void Draft(IReadOnlyList<Sequence> growing, IBuffer hidden)
+        {
+            if (calls++ == 0) throw new InvalidOperationException("a launch failed");
+        }
+
+        public void Dispose()
+        {
+            // holds nothing
+        }
     }
 
     /// <summary>A fault: the sequence goes on with a token that nobody chose.</summary>

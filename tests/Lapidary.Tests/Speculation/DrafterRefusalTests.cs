@@ -3,6 +3,7 @@ using Lapidary.Checkpoints;
 using Lapidary.Cpu;
 using Lapidary.Models;
 using Lapidary.Speculation;
+using Lapidary.Tests.Models;
 
 namespace Lapidary.Tests.Speculation;
 
@@ -48,6 +49,38 @@ public sealed class DrafterRefusalTests : IDisposable
         ConfigException exception = Assert.Throws<ConfigException>(Open);
         Assert.StartsWith(System.IO.Path.Combine(folder.Path, "config.json"), exception.Message, StringComparison.Ordinal);
         Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Each damaged configuration is read into something that fits the target, or refused.</summary>
+    [Fact]
+    public void With_a_damaged_configuration()
+    {
+        Random random = new(1);
+        (int read, int refused) = (0, 0);
+        string whole = folder.Config.ToJsonString();
+        for (int round = 0; round < 4000; round++)
+        {
+            File.WriteAllBytes(System.IO.Path.Combine(folder.Path, "config.json"), ConfigFuzzTests.Damage(whole, random));
+            try
+            {
+                Gemma4AssistantConfig config = Gemma4AssistantConfig.Load(folder.Path, Target);
+                read++;
+                Assert.Equal((Target.HiddenSize, Target.VocabSize), (config.BackboneHiddenSize, config.Text.VocabSize));
+                Assert.InRange(config.Text.SlidingWindow, 1, Target.SlidingWindow);
+                foreach (Gemma4Layer layer in config.Text.Layers)
+                {
+                    Gemma4Layer donor = Target.Layers[layer.CacheLayer];
+                    Assert.True(layer.SharesKeyValues && !donor.SharesKeyValues);
+                    Assert.Equal((donor.IsFull, donor.HeadDim, donor.KeyValueHeads), (layer.IsFull, layer.HeadDim, layer.KeyValueHeads));
+                }
+                Assert.True(config.Centroids is null || (Target.VocabSize % config.Centroids.NumCentroids == 0 && config.Centroids.CentroidIntermediateTopK <= config.Centroids.NumCentroids));
+            }
+            catch (ConfigException)
+            {
+                refused++;
+            }
+        }
+        Assert.True(read > 50 && refused > 1000, $"{read} read, {refused} refused: the damage tests nothing");
     }
 
     [Fact]
