@@ -91,6 +91,12 @@ public sealed class BodyTests(Server server)
         string big = new('a', 2000);
         (await small.Client.Post("/v1/chat/completions", $$"""{"messages":[{"role":"user","content":"{{big}}"}]}""")).AssertError(413, null, "request_too_large");
         Assert.Equal(200, (await small.Client.Post("/v1/chat/completions", Good)).Status);
+        // A client that sends everything before it reads is answered as well, with a length and without one.
+        byte[] huge = [.. Enumerable.Repeat((byte)' ', 40 << 20)];
+        (await small.Client.Post("/v1/chat/completions", huge)).AssertError(413, null, "request_too_large");
+        using HttpRequestMessage chunked = new(HttpMethod.Post, "/v1/chat/completions") { Content = new ByteArrayContent(huge), Headers = { TransferEncodingChunked = true } };
+        chunked.Content.Headers.TryAddWithoutValidation("Content-Type", "application/json");
+        (await Answer.Of(await small.Client.SendAsync(chunked, TestContext.Current.CancellationToken))).AssertError(413, null, "request_too_large");
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using System.Text.Json;
 using System.Text.Unicode;
 using Lapidary.Server.Errors;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace Lapidary.Server.Requests;
 
@@ -14,6 +15,8 @@ namespace Lapidary.Server.Requests;
 internal static class JsonBody
 {
     public const int MaxDepth = 128;
+
+    private const long MostDropped = 256 << 20;
 
     private static readonly JsonDocumentOptions Strict = new() { MaxDepth = MaxDepth, AllowDuplicateProperties = false };
 
@@ -55,10 +58,17 @@ internal static class JsonBody
 
     private static async Task<byte[]> ReadBytes(HttpContext context)
     {
+        long most = TakeLimit(context);
         PipeReader reader = context.Request.BodyReader;
+        if (context.Request.ContentLength > most) throw await TooLarge(context, most);
         while (true)
         {
             ReadResult read = await reader.ReadAsync(context.RequestAborted);
+            if (read.Buffer.Length > most)
+            {
+                reader.AdvanceTo(read.Buffer.End);
+                throw await TooLarge(context, most);
+            }
             if (!read.IsCompleted)
             {
                 reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
@@ -68,6 +78,28 @@ internal static class JsonBody
             reader.AdvanceTo(read.Buffer.End);
             return body;
         }
+    }
+
+    /// <summary>The server's limit of a body, which from now on is kept here: the server's own way is to close the connection at once.</summary>
+    private static long TakeLimit(HttpContext context)
+    {
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is not { IsReadOnly: false, MaxRequestBodySize: { } most } limit) return long.MaxValue;
+        limit.MaxRequestBodySize = null;
+        return most;
+    }
+
+    /// <summary>Reads on, within bounds, so that a client that first sends everything gets to read the answer.</summary>
+    private static async Task<ApiException> TooLarge(HttpContext context, long most)
+    {
+        PipeReader reader = context.Request.BodyReader;
+        for (long dropped = 0; dropped < MostDropped;)
+        {
+            ReadResult read = await reader.ReadAsync(context.RequestAborted);
+            dropped += read.Buffer.Length;
+            reader.AdvanceTo(read.Buffer.End);
+            if (read.IsCompleted) break;
+        }
+        return new ApiException(StatusCodes.Status413PayloadTooLarge, $"The request body is larger than {most} bytes, the most this server takes.") { Code = "request_too_large" };
     }
 
     private static ApiException Malformed(string message) => new(StatusCodes.Status400BadRequest, message) { Code = "invalid_json" };
