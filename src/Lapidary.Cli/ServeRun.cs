@@ -46,10 +46,11 @@ internal static class ServeRun
         };
         served.Prepare();
         foreach ((string path, string name) in (adapters ?? []).Select(LoraOptions.Split)) served.LoadAdapter(path, name);
+        Task<CancellationToken> signal = signals.FirstAsync(); // from the first request on a signal ends them well
         http.Serve(served);
         Console.Error.WriteLine($"ready: {server.ServedModelNames[0]} on {kernels.Description}, {model.ContextLength} tokens of context, {model.Cache.ByteLength / 1e9:0.0} GB of keys and values in {model.Cache.Type.Name()}, {limits.MaxNumSeqs} texts at once{(adapters is { Length: > 0 } ? $"; adapters: {string.Join(", ", model.Adapters.Loaded.Select(adapter => adapter.Name))}" : "")}");
 
-        CancellationToken hurry = await signals.FirstAsync();
+        CancellationToken hurry = await signal;
         Console.Error.WriteLine($"shutting down; running requests have {server.ShutdownTimeout.TotalSeconds:0} s (signal again to end them now)");
         await http.StopAsync(hurry);
         return 0;

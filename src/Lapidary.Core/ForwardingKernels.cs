@@ -51,6 +51,9 @@ public abstract class ForwardingKernels(IKernels inner) : IKernels
     public virtual void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IKeyValues cache)
         => Inner.StoreKeysValues(keys, values, slots, cache);
 
+    public virtual void CopyKeysValues(IKeyValues cache, int fromBlock, int toBlock, int positions)
+        => Inner.CopyKeysValues(cache, fromBlock, toBlock, positions);
+
     public virtual void Attention(IBuffer queries, IKeyValues cache, AttentionBatch batch, int? window, IBuffer output)
         => Inner.Attention(queries, cache, batch, window, output);
 

@@ -100,6 +100,9 @@ public interface IKernels : IDisposable
     /// <param name="keys">[t, kvHeads·headDim]</param> <param name="values">[t, kvHeads·headDim]</param>
     void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IKeyValues cache);
 
+    /// <summary>Copies the first positions of one block of the cache into another, all heads, as they were rounded.</summary>
+    void CopyKeysValues(IKeyValues cache, int fromBlock, int toBlock, int positions);
+
     /// <summary>Causal attention with scale 1 over cached keys and values, the step's own included: products and softmax in
     /// float32. A token's result does not depend on the other tokens.</summary>
     /// <param name="queries">[t, heads·headDim]</param>

@@ -156,6 +156,8 @@ public sealed unsafe class CpuKernels : IKernels
         pool.Run(ref job, Elements(keys));
     }
 
+    public void CopyKeysValues(IKeyValues cache, int fromBlock, int toBlock, int positions) => ((CpuKeyValues)cache).Copy(fromBlock, toBlock, positions);
+
     public void Attention(IBuffer queries, IKeyValues cache, AttentionBatch batch, int? window, IBuffer output)
     {
         AttentionPlan plan = new((CpuBuffer)queries, (CpuKeyValues)cache, batch, window, (CpuBuffer)output);

@@ -43,6 +43,19 @@ internal sealed unsafe class CpuKeyValues : IKeyValues
     /// <inheritdoc cref="Offset(int, int, int)"/>
     public nint Offset(int slot, int head) => Offset(slot / blockSize, slot % blockSize, head);
 
+    /// <summary>Copies the first positions of a block into another.</summary>
+    public void Copy(int fromBlock, int toBlock, int positions)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)positions, (uint)blockSize);
+        for (int head = 0; head < Heads; head++)
+        {
+            nint from = Offset(fromBlock, 0, head), to = Offset(toBlock, 0, head);
+            int bytes = positions * HeadBytes; // those of a head lie together
+            new ReadOnlySpan<byte>(keys + from, bytes).CopyTo(new Span<byte>(keys + to, bytes));
+            new ReadOnlySpan<byte>(values + from, bytes).CopyTo(new Span<byte>(values + to, bytes));
+        }
+    }
+
     public void Dispose()
     {
         Free();

@@ -11,6 +11,7 @@ public sealed class BlockPool
     private readonly int[] holders;
     private readonly BlockHash[] hashes; // of the contents; default for none
     private readonly Dictionary<BlockHash, int> byHash;
+    private readonly BlockContents contents;
     // The free blocks as a ring through entry `blocks`: next is the one to take after it.
     private readonly int[] next, previous;
 
@@ -21,6 +22,7 @@ public sealed class BlockPool
         holders = new int[blocks];
         hashes = new BlockHash[blocks];
         byHash = new Dictionary<BlockHash, int>(blocks);
+        contents = new BlockContents(blocks);
         next = new int[blocks + 1];
         previous = new int[blocks + 1];
         next[blocks] = previous[blocks] = blocks;
@@ -61,7 +63,7 @@ public sealed class BlockPool
     {
         if (--holders[block] > 0) return;
         // Contents that nobody can find are of no use: such a block is taken before all others.
-        Link(block, before: hashes[block] == default ? next[Blocks] : Blocks);
+        Link(block, before: hashes[block] == default && !contents.IsKnown(block) ? next[Blocks] : Blocks);
     }
 
     /// <summary>Makes the full block's contents known. If another block has the same already, that one stays the one to find.</summary>
@@ -69,6 +71,15 @@ public sealed class BlockPool
     {
         if (hashes[block] == default && byHash.TryAdd(hash, block)) hashes[block] = hash;
     }
+
+    /// <summary>Tells which tokens a block that is held has by now, and what they follow.</summary>
+    public void Fill(int block, BlockHash preceding, ReadOnlySpan<int> tokens) => contents.Set(block, preceding, tokens);
+
+    /// <summary>A block whose first tokens, after the same predecessors, are these, as many of them as possible; (-1, 0) for none.</summary>
+    public (int Block, int Tokens) FindBeginning(BlockHash preceding, ReadOnlySpan<int> tokens) => contents.Longest(preceding, tokens);
+
+    /// <summary>What the block holds is not to be found again.</summary>
+    public void Forget(int block) => ForgetBlock(block);
 
     /// <summary>The contents with that hash are not to be found again.</summary>
     public void Forget(BlockHash hash)
@@ -78,6 +89,7 @@ public sealed class BlockPool
 
     private void ForgetBlock(int block)
     {
+        contents.Forget(block);
         if (hashes[block] == default) return;
         byHash.Remove(hashes[block]);
         hashes[block] = default;

@@ -2,8 +2,8 @@ namespace Lapidary.KvCache;
 
 /// <summary>
 /// Where one sequence's keys and values lie: a block table for each group. Holds its blocks until released, shares the full
-/// ones that another sequence with the same tokens has computed, and makes its own known once they are full. Shared blocks
-/// are never written: what is not full is never shared.
+/// ones that another sequence with the same tokens has computed, and makes its own known. Shared blocks are never written: of a
+/// block that begins with the same tokens and goes on with others, or is not full, a sequence takes a copy of its beginning.
 /// </summary>
 public sealed class CacheSequence : IDisposable
 {
@@ -69,6 +69,41 @@ public sealed class CacheSequence : IDisposable
     }
 
     /// <summary>
+    /// Goes on from the full blocks it found with a copy of the beginning of another's block, as far as that has the same
+    /// tokens and there is a free block to copy to. At least one token is left to compute.
+    /// </summary>
+    /// <param name="tokens">What the sequence will hold.</param>
+    /// <param name="copies">Gets what has to be copied before the next step.</param>
+    /// <returns>Positions found in all, now the <see cref="Length"/>.</returns>
+    public int RestoreBeginning(ReadOnlySpan<int> tokens, List<BlockCopy> copies)
+    {
+        if (Length % tail.Length != 0) return Length;
+        ReadOnlySpan<int> wanted = tokens[Length..^1];
+        wanted = wanted[..Math.Min(wanted.Length, tail.Length - 1)];
+        int block = Length / tail.Length, common = wanted.Length;
+        for (int g = 0; g < groups.Count; g++)
+        {
+            (int source, int shared) = groups[g].Pool.FindBeginning(Preceding(block), wanted);
+            common = Math.Min(common, shared);
+            // The source may be the free block that is taken next.
+            if (source < 0 || groups[g].Pool.Free < (groups[g].Pool.IsHeld(source) ? 1 : 2)) return Length;
+        }
+        if (common == 0) return Length;
+        for (int g = 0; g < groups.Count; g++)
+        {
+            BlockPool pool = groups[g].Pool;
+            int source = pool.FindBeginning(Preceding(block), wanted).Block;
+            pool.Hold(source);
+            tables[g][block] = pool.Take();
+            pool.Return(source); // stays as it is until the next step writes, and the copy is made before
+            endBlock[g] = block + 1;
+            copies.Add(new BlockCopy(g, source, tables[g][block], common));
+        }
+        wanted[..common].CopyTo(tail);
+        return Length += common;
+    }
+
+    /// <summary>
     /// Blocks that must be free in a group for a sequence of these tokens to be computed. Those that another sequence holds
     /// and this one can share do not count.
     /// </summary>
@@ -129,7 +164,9 @@ public sealed class CacheSequence : IDisposable
             int block = Length / tail.Length - 1;
             if (block == hashes.Count) AddHash(tail);
             for (int g = 0; g < groups.Count; g++) groups[g].Pool.Register(tables[g][block], hashes[block]);
+            Fill(block, tail);
         }
+        if (tokens.Length > 0 && Length % tail.Length > 0) Fill(Length / tail.Length, tail.AsSpan(0, Length % tail.Length));
     }
 
     /// <summary>What it has computed is wrong: nobody may find it.</summary>
@@ -137,6 +174,8 @@ public sealed class CacheSequence : IDisposable
     {
         foreach (BlockHash hash in hashes)
             foreach (CacheGroup group in groups) group.Pool.Forget(hash);
+        for (int g = 0; g < groups.Count; g++)
+            for (int block = firstBlock[g]; block < endBlock[g]; block++) groups[g].Pool.Forget(tables[g][block]);
     }
 
     /// <summary>Gives back all blocks; the sequence is empty and may start again.</summary>
@@ -207,5 +246,13 @@ public sealed class CacheSequence : IDisposable
         while ((hashes.Count + 1) * tail.Length <= tokens.Length) AddHash(tokens.Slice(hashes.Count * tail.Length, tail.Length));
     }
 
-    private void AddHash(ReadOnlySpan<int> tokens) => hashes.Add((hashes.Count == 0 ? root : hashes[^1]).Next(tokens));
+    private void Fill(int block, ReadOnlySpan<int> tokens)
+    {
+        for (int g = 0; g < groups.Count; g++) groups[g].Pool.Fill(tables[g][block], Preceding(block), tokens);
+    }
+
+    /// <summary>What the first token of a block follows.</summary>
+    private BlockHash Preceding(int block) => block == 0 ? root : hashes[block - 1];
+
+    private void AddHash(ReadOnlySpan<int> tokens) => hashes.Add(Preceding(hashes.Count).Next(tokens));
 }

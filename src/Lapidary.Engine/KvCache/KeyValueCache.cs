@@ -70,6 +70,13 @@ public sealed class KeyValueCache : IDisposable
     /// <param name="root">What its keys and values depend on beside its tokens.</param>
     public CacheSequence NewSequence(int maxLength, BlockHash root) => new(Groups, maxLength, root);
 
+    /// <summary>Copies in every layer of a group.</summary>
+    public void Copy(IKernels kernels, BlockCopy copy)
+    {
+        foreach (LayerCache? layer in layers)
+            if (layer?.Group == copy.Group) kernels.CopyKeysValues(layer.KeysValues, copy.From, copy.To, copy.Positions);
+    }
+
     public void Dispose()
     {
         foreach (LayerCache? layer in layers) layer?.KeysValues.Dispose();

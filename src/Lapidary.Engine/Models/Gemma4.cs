@@ -93,6 +93,8 @@ public sealed class Gemma4 : IModel, IDisposable
     /// <inheritdoc/>
     public IBuffer LastHidden => scratch.LogitHidden;
 
+    public void Copy(BlockCopy copy, KeyValueCache cache) => cache.Copy(kernels, copy);
+
     /// <inheritdoc/>
     public IBuffer Forward(ForwardBatch batch, KeyValueCache cache)
     {

@@ -20,6 +20,9 @@ public interface IModel
     /// <summary>[r, h] of the last step: what the logits were computed from; valid until the next call.</summary>
     IBuffer LastHidden { get; }
 
+    /// <summary>Copies keys and values between blocks of the cache.</summary>
+    void Copy(BlockCopy copy, KeyValueCache cache);
+
     /// <summary>Computes one step and advances its sequences. A sequence's logits depend on its tokens and adapter only.</summary>
     /// <returns>[r, vocab] logits of the rows the batch asked for; valid until the next call.</returns>
     IBuffer Forward(ForwardBatch batch, KeyValueCache cache);

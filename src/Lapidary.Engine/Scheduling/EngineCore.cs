@@ -32,6 +32,7 @@ internal sealed class EngineCore(
     {
         EndCancelled();
         scheduler.Schedule(step);
+        if (step.Copies.Count > 0) Copy();
         if (step.Parts.Count > 0)
         {
             counters.Step(step.Tokens);
@@ -63,6 +64,22 @@ internal sealed class EngineCore(
 
     /// <summary>Uses the logits of one sequence; several threads do so for different ones.</summary>
     void IHostWork.Run(int item) => rows[item].Sequence.Use(kernels, logits!, model.LastHidden, rows[item].Rows, rows[item].Drafted);
+
+    private void Copy()
+    {
+        try
+        {
+            foreach (BlockCopy copy in step.Copies) model.Copy(copy, cache);
+        }
+        catch (Exception exception)
+        {
+            // Some that run may hold what was not copied.
+            ended.AddRange(scheduler.Running);
+            foreach (Sequence sequence in ended) End(sequence, FinishReason.Error, new GenerationException($"the cache could not be copied: {exception.Message}", exception));
+            ended.Clear();
+            step.Clear();
+        }
+    }
 
     private void Compute()
     {

@@ -1,3 +1,4 @@
+using Lapidary.KvCache;
 using Lapidary.Models;
 
 namespace Lapidary.Scheduling;
@@ -13,11 +14,15 @@ internal sealed class ScheduledStep(int maxSequences)
     private readonly List<ScheduledPart> parts = new(maxSequences);
 
     public List<ScheduledPart> Parts => parts;
+
+    /// <summary>What is copied in the cache before the parts are computed, for sequences that begin in this step or a later one.</summary>
+    public List<BlockCopy> Copies { get; } = new(2 * maxSequences);
     public int Tokens { get; private set; }
 
     public void Clear()
     {
         parts.Clear();
+        Copies.Clear();
         Tokens = 0;
     }
 

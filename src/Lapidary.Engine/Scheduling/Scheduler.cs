@@ -43,7 +43,7 @@ internal sealed class Scheduler(KeyValueCache cache, StepLimits limits, PrefixCa
     {
         step.Clear();
         Admit();
-        Plan();
+        Plan(step.Copies);
         int rows = limits.LogitRows - running.Count; // beyond the one that each sequence may need
         for (int i = 0; i < running.Count; i++)
         {
@@ -99,13 +99,13 @@ internal sealed class Scheduler(KeyValueCache cache, StepLimits limits, PrefixCa
     }
 
     /// <summary>Shares the step's tokens out.</summary>
-    private void Plan()
+    private void Plan(List<BlockCopy> copies)
     {
         int tokens = limits.Tokens, count = 0;
         foreach (Sequence sequence in running)
         {
             sequence.Share = sequence.DraftShare = 0;
-            if (!sequence.HasStarted && !Start(sequence)) continue;
+            if (!sequence.HasStarted && !Start(sequence, copies)) continue;
             if (sequence.Pending == 1)
             {
                 sequence.Share = 1;
@@ -147,7 +147,7 @@ internal sealed class Scheduler(KeyValueCache cache, StepLimits limits, PrefixCa
     /// Gives a sequence what is cached of its tokens. One whose next block an earlier sequence is about to compute does not
     /// start yet: it will find the block.
     /// </summary>
-    private bool Start(Sequence sequence)
+    private bool Start(Sequence sequence, List<BlockCopy> copies)
     {
         if (prefixCaching == PrefixCaching.On && !sequence.NeedsAllLogits)
         {
@@ -160,6 +160,7 @@ internal sealed class Scheduler(KeyValueCache cache, StepLimits limits, PrefixCa
                 if (AwaitsAnother(sequence)) return false;
             }
             while (sequence.Cache.Length != found);
+            sequence.Cache.RestoreBeginning(sequence.Tokens, copies);
         }
         if (sequence.CachedTokens is null) Count(sequence);
         return sequence.HasStarted = true;

@@ -29,7 +29,7 @@ public sealed class PrefixCacheTests
                 {
                     int[] tokens = Text(family, count);
                     CacheSequence fresh = cache.NewSequence(Context, BlockHash.Root(null, family == 3 ? "salt" : null));
-                    fresh.Restore(tokens.AsSpan(0, 40 + 2 * count));
+                    Begin(cache, mirror, fresh, tokens.AsSpan(0, 40 + 2 * count));
                     mirror.AssertHolds(fresh, tokens);
                     live.Add((fresh, tokens));
                     continue;
@@ -51,6 +51,94 @@ public sealed class PrefixCacheTests
             foreach ((CacheSequence sequence, _) in live) sequence.Release();
             Assert.All(cache.Groups, group => Assert.Equal(group.Pool.Blocks, group.Pool.Free));
         }, iter: 500);
+
+    /// <summary>As the scheduler does it: what is to be copied is copied before anything is written.</summary>
+    private static void Begin(KeyValueCache cache, Mirror mirror, CacheSequence sequence, ReadOnlySpan<int> tokens)
+    {
+        List<BlockCopy> copies = [];
+        int found = sequence.Restore(tokens);
+        Assert.InRange(sequence.RestoreBeginning(tokens, copies), found, Math.Min(found + 15, tokens.Length - 1));
+        Assert.Equal(sequence.Length - found, copies.Select(copy => copy.Positions).DefaultIfEmpty().Max());
+        Assert.All(copies, copy => Assert.NotEqual(copy.From, copy.To));
+        foreach (BlockCopy copy in copies) mirror.Copy(cache, copy);
+    }
+
+    [Theory]
+    // A text of 64 tokens was computed; another shares some of its first ones and then goes on with others.
+    [InlineData(37, 60, 37), InlineData(32, 60, 32), InlineData(5, 60, 5), InlineData(0, 60, 0), InlineData(47, 60, 47), InlineData(63, 80, 63)]
+    // Nothing else follows: the last token has to be computed.
+    [InlineData(10, 10, 9), InlineData(1, 1, 0), InlineData(16, 16, 15), InlineData(17, 17, 16), InlineData(64, 64, 63)]
+    public void The_beginning_of_a_block_is_found_to_be_copied(int shared, int length, int found)
+    {
+        using CpuKernels kernels = new(threads: 1);
+        using KeyValueCache cache = new(kernels, Config, Context, Step, sequences: 4);
+        Compute(cache, Text(0, 0).AsSpan(0, 64), null);
+        int[] tokens = [.. Text(0, 0).Take(shared), .. Enumerable.Range(9000, length - shared)];
+        using CacheSequence sequence = cache.NewSequence();
+        List<BlockCopy> copies = [];
+        int full = sequence.Restore(tokens);
+        Assert.Equal(found, sequence.RestoreBeginning(tokens, copies));
+        Assert.Equal(found > full ? cache.Groups.Count : 0, copies.Count);
+        Assert.All(copies, copy => Assert.Equal(found - full, copy.Positions));
+        Assert.All(copies, copy => Assert.Equal(sequence.Table(copy.Group)[full / 16], copy.To));
+    }
+
+    [Fact]
+    public void The_longest_of_several_beginnings_is_copied_and_also_one_that_still_grows()
+    {
+        using CpuKernels kernels = new(threads: 1);
+        using KeyValueCache cache = new(kernels, Config, Context, Step, sequences: 4);
+        foreach (int shared in (int[])[3, 9, 6]) Compute(cache, [.. Text(0, 0).Take(shared), 7000 + shared], null);
+        using CacheSequence growing = cache.NewSequence();
+        growing.Reserve(12);
+        growing.Advance(Text(0, 0).AsSpan(0, 12));
+        growing.Reserve(1); // the next step has begun: what it writes lies beyond what is known
+        using CacheSequence sequence = cache.NewSequence();
+        List<BlockCopy> copies = [];
+        Assert.Equal(12, sequence.RestoreBeginning(Text(0, 0).AsSpan(0, 40), copies));
+        Assert.All(copies, copy => Assert.Equal(growing.Table(copy.Group)[0], copy.From));
+        growing.Release();
+        using CacheSequence other = cache.NewSequence(Context, BlockHash.Root(null, "another salt"));
+        Assert.Equal(0, other.RestoreBeginning(Text(0, 0).AsSpan(0, 40), copies));
+    }
+
+    [Fact]
+    public void Nothing_is_copied_without_a_free_block_nor_from_one_that_is_forgotten()
+    {
+        using CpuKernels kernels = new(threads: 1);
+        using KeyValueCache cache = new(kernels, Config, Context, new CacheSize(SlidingBlocks: 4, FullBlocks: 4, KeyValueType.F32));
+        Compute(cache, Text(0, 0).AsSpan(0, 10), null);
+        using CacheSequence full = cache.NewSequence();
+        full.Reserve(48);
+        // One block is free, and it is the one to copy from.
+        List<BlockCopy> copies = [];
+        using CacheSequence late = cache.NewSequence();
+        Assert.Equal(0, late.RestoreBeginning(Text(0, 0).AsSpan(0, 20), copies));
+        full.Release();
+        Assert.Equal(10, late.RestoreBeginning(Text(0, 0).AsSpan(0, 20), copies));
+        late.Advance(Text(0, 0).AsSpan(10, 1));
+        late.Forget();
+        late.Release();
+        using CacheSequence last = cache.NewSequence();
+        Assert.Equal(10, last.RestoreBeginning(Text(0, 0).AsSpan(0, 20), copies)); // not 11
+        Assert.All(cache.Groups, group => Assert.Equal(3, group.Pool.Free));
+    }
+
+    /// <summary>The control of the property above.</summary>
+    [Fact]
+    public void A_copy_that_is_not_made_is_noticed()
+    {
+        using CpuKernels kernels = new(threads: 1);
+        using KeyValueCache cache = new(kernels, Config, Context, Step, sequences: 2);
+        Mirror mirror = new(cache);
+        int[] tokens = Text(0, 0);
+        using CacheSequence first = cache.NewSequence(), second = cache.NewSequence();
+        first.Reserve(10);
+        mirror.Write(first, tokens, 10);
+        first.Advance(tokens.AsSpan(0, 10));
+        Assert.Equal(10, second.RestoreBeginning(tokens.AsSpan(0, 30), []));
+        Assert.ThrowsAny<Exception>(() => mirror.AssertHolds(second, tokens));
+    }
 
     [Fact]
     public void A_prompt_is_found_up_to_its_last_full_block_and_never_whole()
@@ -160,6 +248,12 @@ public sealed class PrefixCacheTests
             for (int group = 0; group < cache.Groups.Count; group++)
                 for (int position = sequence.Length; position < sequence.Length + count; position++)
                     rows[(group, sequence.Slot(group, position))] = Prefix(tokens, position);
+        }
+
+        public void Copy(KeyValueCache of, BlockCopy copy)
+        {
+            int size = of.Groups[copy.Group].BlockSize;
+            for (int i = 0; i < copy.Positions; i++) rows[(copy.Group, copy.To * size + i)] = rows[(copy.Group, copy.From * size + i)];
         }
 
         public void AssertHolds(CacheSequence sequence, int[] tokens)

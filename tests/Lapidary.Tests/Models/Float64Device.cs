@@ -112,6 +112,8 @@ internal sealed class Float64Device : IKernels
                 }
     }
 
+    public void CopyKeysValues(IKeyValues cache, int fromBlock, int toBlock, int positions) => throw new NotSupportedException("one text has nothing to copy");
+
     public void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IKeyValues cache)
     {
         KeysValues kept = (KeysValues)cache;

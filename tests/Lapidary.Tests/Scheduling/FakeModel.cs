@@ -44,8 +44,22 @@ internal sealed class FakeModel : IModel, IDisposable
     /// <summary>Rows after this token are NaN; null for none.</summary>
     public int? PoisonToken { get; init; }
 
+    /// <summary>Positions copied so far, in all groups.</summary>
+    public long Copied { get; private set; }
+
+    /// <summary>Called before each copy; may throw.</summary>
+    public Action? BeforeCopy { get; set; }
+
     /// <summary>Called before each step; may throw.</summary>
     public Action? BeforeStep { get; set; }
+
+    public void Copy(BlockCopy copy, KeyValueCache cache)
+    {
+        BeforeCopy?.Invoke();
+        int size = cache.Groups[copy.Group].BlockSize;
+        Array.Copy(memory[copy.Group], copy.From * size, memory[copy.Group], copy.To * size, copy.Positions);
+        Copied += copy.Positions;
+    }
 
     public IBuffer Forward(ForwardBatch batch, KeyValueCache cache)
     {

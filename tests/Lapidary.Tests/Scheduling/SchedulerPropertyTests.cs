@@ -63,7 +63,7 @@ public sealed class SchedulerPropertyTests
     [Fact]
     public void Every_choice_gets_its_own_tokens_once_and_nothing_is_left()
     {
-        long preemptions = 0, hits = 0, accepted = 0, rejected = 0;
+        long preemptions = 0, hits = 0, copied = 0, accepted = 0, rejected = 0;
         Gen.Select(AnySizes, AnyArrival.Array[1, 25]).Sample((sizes, arrivals) =>
         {
             using TestEngine engine = new(sizes);
@@ -91,12 +91,14 @@ public sealed class SchedulerPropertyTests
             engine.AssertIdle();
             Interlocked.Add(ref preemptions, engine.Counters.Preemptions);
             Interlocked.Add(ref hits, engine.Counters.PrefixCacheHits);
+            Interlocked.Add(ref copied, engine.Model.Copied);
             SpeculationStatistics drafts = engine.Counters.Speculation.Snapshot();
             Assert.Equal(drafts.NumAcceptedTokens, drafts.NumAcceptedTokensPerPosition.Sum());
             Interlocked.Add(ref accepted, drafts.NumAcceptedTokens);
             Interlocked.Add(ref rejected, drafts.NumDraftTokens - drafts.NumAcceptedTokens);
         }, iter: 600);
         Assert.True(preemptions > 500 && hits > 5_000, $"the mixes are too tame: {preemptions} preemptions, {hits} cached tokens");
+        Assert.True(copied > 2_000, $"the mixes are too tame: {copied} positions copied");
         Assert.True(accepted > 10_000 && rejected > 5_000, $"the drafts are too tame: {accepted} tokens accepted, {rejected} rejected");
     }
 

@@ -8,6 +8,40 @@ namespace Lapidary.Tests.Scheduling;
 public sealed class SchedulerTests
 {
     [Fact]
+    public void A_prompt_that_begins_like_another_is_computed_from_where_they_part()
+    {
+        using TestEngine engine = new(new TestSizes());
+        int[] shared = [.. Enumerable.Range(0, 21).Select(i => i * 7 % 30)];
+        (RequestHandle first, List<TokenEvent> firstEvents) = engine.Add(TestEngine.Request([.. shared, 1, 2], 3));
+        engine.RunToEnd();
+        long before = engine.Model.Computed;
+        (RequestHandle second, List<TokenEvent> secondEvents) = engine.Add(TestEngine.Request([.. shared, 3, 4, 5], 1));
+        engine.RunToEnd();
+        Assert.Equal(21, secondEvents.Single().Completion!.Usage.CachedTokens); // a full block, and five of the next
+        Assert.Equal((3, 2 * 5), (engine.Model.Computed - before, engine.Model.Copied));
+        Assert.Equal(engine.Expected(first, 0), firstEvents.Select(e => e.TokenId));
+        Assert.Equal(engine.Expected(second, 0), secondEvents.Select(e => e.TokenId));
+        engine.AssertIdle();
+    }
+
+    [Fact]
+    public void A_copy_that_fails_ends_those_that_run_and_the_next_are_served()
+    {
+        using TestEngine engine = new(new TestSizes());
+        engine.Add(TestEngine.Request([1, 2, 3, 4, 5], 1));
+        engine.RunToEnd();
+        engine.Model.BeforeCopy = () => throw new InvalidOperationException("a launch failed");
+        List<TokenEvent> failed = engine.Add(TestEngine.Request([1, 2, 3, 4, 6], 5)).Events;
+        engine.RunToEnd();
+        Assert.Equal("the cache could not be copied: a launch failed", failed.Single().Completion!.Error!.Message);
+        engine.Model.BeforeCopy = null;
+        (RequestHandle handle, List<TokenEvent> events) = engine.Add(TestEngine.Request([1, 2, 3, 4, 6], 5));
+        engine.RunToEnd();
+        Assert.Equal(engine.Expected(handle, 0), events.Select(e => e.TokenId));
+        engine.AssertIdle();
+    }
+
+    [Fact]
     public void Steps_are_counted_by_their_tokens()
     {
         using TestEngine engine = new(new TestSizes { StepTokens = 24 });
