@@ -58,6 +58,13 @@ public abstract class ForwardingKernels(IKernels inner) : IKernels
         => Inner.Attention(queries, cache, batch, window, output);
 
     public virtual void Linear(ILinear weight, IBuffer x, IBuffer output) => Inner.Linear(weight, x, output);
+
+    /// <summary>One by one through <see cref="Linear"/>, so that who changes that one changes these too.</summary>
+    public virtual void Linears(ReadOnlySpan<ILinear> weights, IBuffer x, ReadOnlySpan<IBuffer> outputs)
+    {
+        for (int i = 0; i < weights.Length; i++) Linear(weights[i], x, outputs[i]);
+    }
+
     public virtual void LinearRows(IEmbedding table, IBuffer rows, IBuffer x, IBuffer output) => Inner.LinearRows(table, rows, x, output);
 
     public virtual void AddLora(LoraSlots<ILora> updates, IBuffer x, IBuffer slots, IBuffer lowRank, IBuffer output)

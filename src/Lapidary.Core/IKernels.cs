@@ -113,6 +113,12 @@ public interface IKernels : IDisposable
     /// <summary>output = x · weightᵀ.</summary>
     void Linear(ILinear weight, IBuffer x, IBuffer output);
 
+    /// <summary>outputs[i] = x · weights[i]ᵀ: products of the same hidden states, which a device may share out in one go.</summary>
+    void Linears(ReadOnlySpan<ILinear> weights, IBuffer x, ReadOnlySpan<IBuffer> outputs)
+    {
+        for (int i = 0; i < weights.Length; i++) Linear(weights[i], x, outputs[i]);
+    }
+
     /// <summary>output[t, j] = x[t] · table[rows[t, j]]: a product with a few rows of a large matrix, others for every token.</summary>
     /// <param name="rows">[t, n] int32</param> <param name="output">[t, n]</param>
     void LinearRows(IEmbedding table, IBuffer rows, IBuffer x, IBuffer output);

@@ -13,7 +13,8 @@ namespace Lapidary.Cpu;
 public sealed unsafe class CpuKernels : IKernels
 {
     private readonly WorkerPool pool;
-    private readonly Workspace workspace = new(), writtenForms = new(), attention = new();
+    private readonly LinearProducts products;
+    private readonly Workspace workspace = new(), attention = new();
     private readonly CpuOptions options;
 
     /// <param name="threads">Worker threads, the caller included; null for one per processor.</param>
@@ -26,6 +27,7 @@ public sealed unsafe class CpuKernels : IKernels
         this.options = options;
         Threads = options.Threads ?? Environment.ProcessorCount;
         pool = new WorkerPool(Threads);
+        products = new LinearProducts(pool);
         GroupedExperts grouped = new(pool, workspace, options);
         HummingExperts a8 = new(pool, workspace, DType.I8, options);
         IExpertBackend[] others = [new BatchedExperts(pool, workspace), new HummingExperts(pool, workspace, DType.BF16, options)];
@@ -42,7 +44,7 @@ public sealed unsafe class CpuKernels : IKernels
     {
         pool.Dispose();
         workspace.Dispose();
-        writtenForms.Dispose();
+        products.Dispose();
         attention.Dispose();
     }
 
@@ -180,27 +182,9 @@ public sealed unsafe class CpuKernels : IKernels
         pool.Run(ref merge, (long)chunks * plan.HeadBlocks * plan.BlockQueries * dim);
     }
 
-    public void Linear(ILinear weight, IBuffer x, IBuffer output)
-    {
-        CpuBuffer input = (CpuBuffer)x, target = (CpuBuffer)output;
-        int column = 0;
-        HiddenForm? written = null;
-        foreach (WeightMatrix part in ((CpuLinear)weight).Parts)
-        {
-            long operations = (long)input.Rows * part.Rows * part.Columns;
-            if (part.Form is { } form)
-            {
-                if (form != written) Write(written = form, input);
-                WrittenLinearJob product = new(part, (byte*)writtenForms.Floats, input.Rows, target.Row(0) + column, target.Stride);
-                pool.Run(ref product, operations);
-                column += part.Rows;
-                continue;
-            }
-            LinearJob job = new(part, input.Row(0), input.Stride, input.Rows, target.Row(0) + column, target.Stride);
-            pool.Run(ref job, operations);
-            column += part.Rows;
-        }
-    }
+    public void Linear(ILinear weight, IBuffer x, IBuffer output) => products.Run([weight], (CpuBuffer)x, [output]);
+
+    public void Linears(ReadOnlySpan<ILinear> weights, IBuffer x, ReadOnlySpan<IBuffer> outputs) => products.Run(weights, (CpuBuffer)x, outputs);
 
     public void LinearRows(IEmbedding table, IBuffer rows, IBuffer x, IBuffer output)
     {
@@ -208,13 +192,6 @@ public sealed unsafe class CpuKernels : IKernels
         attention.Reserve((long)Threads * input.Columns);
         LinearRowsJob job = new(((CpuEmbedding)table).Table, chosen, input, target, attention.Floats);
         pool.Run(ref job, Elements(rows) * input.Columns);
-    }
-
-    private void Write(HiddenForm form, CpuBuffer input)
-    {
-        writtenForms.Reserve(input.Rows * form.RowBytes / sizeof(float) + 1);
-        WriteFormJob job = new(form, input.Row(0), input.Stride, input.Rows, (byte*)writtenForms.Floats);
-        pool.Run(ref job, Elements(input));
     }
 
     public void AddLora(LoraSlots<ILora> updates, IBuffer x, IBuffer slots, IBuffer lowRank, IBuffer output)
@@ -237,8 +214,8 @@ public sealed unsafe class CpuKernels : IKernels
 
     public void GatedActivation(IGatedActivation activation, IBuffer gate, IBuffer up, IBuffer output)
     {
-        CpuBuffer g = (CpuBuffer)gate, u = (CpuBuffer)up, target = (CpuBuffer)output;
-        for (int t = 0; t < g.Rows; t++) ((CpuActivation)activation).Combine(g.Row(t), u.Row(t), target.Row(t), g.Columns);
+        ActivateJob job = new((CpuActivation)activation, (CpuBuffer)gate, (CpuBuffer)up, (CpuBuffer)output);
+        pool.Run(ref job, 16 * Elements(gate)); // an exponential costs about that many additions
     }
 
     public void RouteTopK(IBuffer logits, IBuffer perExpertScale, IBuffer ids, IBuffer weights)

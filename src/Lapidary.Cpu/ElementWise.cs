@@ -79,6 +79,16 @@ internal readonly unsafe struct AddJob(CpuBuffer x, CpuBuffer residual) : IParal
     }
 }
 
+/// <summary>output = activation(gate, up); columns are shared out, since a step may have one row.</summary>
+internal readonly unsafe struct ActivateJob(CpuActivation activation, CpuBuffer gate, CpuBuffer up, CpuBuffer output) : IParallelJob
+{
+    public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+    {
+        (int from, int to) = Share.Of(gate.Columns, worker, workers, grain: 16);
+        for (int t = 0; t < gate.Rows; t++) activation.Combine(gate.Row(t) + from, up.Row(t) + from, output.Row(t) + from, to - from);
+    }
+}
+
 /// <summary>x[t] += bias.</summary>
 internal readonly unsafe struct AddBiasJob(CpuBuffer bias, CpuBuffer x) : IParallelJob
 {

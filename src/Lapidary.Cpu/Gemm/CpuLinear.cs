@@ -57,14 +57,3 @@ internal readonly unsafe struct LinearRowsJob(WeightMatrix table, CpuBuffer rows
         }
     }
 }
-
-/// <summary>output = x · weightᵀ, rows of the weights shared out among the workers.</summary>
-internal readonly unsafe struct LinearJob(WeightMatrix weights, float* x, nint xStride, int tokens, float* y, nint yStride)
-    : IParallelJob
-{
-    public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
-    {
-        (int from, int to) = Share.Of(weights.Rows, worker, workers, weights.Grain);
-        weights.Multiply(from, to, x, xStride, tokens, y, yStride);
-    }
-}

@@ -25,13 +25,3 @@ internal readonly unsafe struct WriteFormJob(HiddenForm form, float* x, nint str
         form.Write(x, stride, from, to, tokens, written);
     }
 }
-
-/// <summary>output = x · weightᵀ from hidden states in the matrix's form, rows of the weights shared out among the workers.</summary>
-internal readonly unsafe struct WrittenLinearJob(WeightMatrix weights, byte* written, int tokens, float* y, nint yStride) : IParallelJob
-{
-    public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
-    {
-        (int from, int to) = Share.Of(weights.Rows, worker, workers, weights.Grain);
-        weights.MultiplyWritten(from, to, written, tokens, y, yStride);
-    }
-}

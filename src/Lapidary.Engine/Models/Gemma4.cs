@@ -192,14 +192,23 @@ public sealed class Gemma4 : IModel, IDisposable
         IBuffer? cosSin = geometry.IsFull ? scratch.FullCosSin : scratch.SlidingCosSin;
         bool rotates = (geometry.IsFull ? fullFrequencies : slidingFrequencies) is not null;
 
-        Linear(layer.QProj, x, batch, s.Queries);
+        if (layer.KProj is { } keys)
+        {
+            AdaptedLinear values = layer.VProj ?? keys; // K = V: the raw projection, before k_norm and RoPE
+            kernels.Linears([layer.QProj.Weight, keys.Weight, values.Weight], x, [s.Queries, s.Keys, s.Values]);
+            Adapt(layer.QProj, x, batch.AdapterSlots, batch, s.Queries);
+            Adapt(keys, x, batch.AdapterSlots, batch, s.Keys);
+            Adapt(values, x, batch.AdapterSlots, batch, s.Values);
+        }
+        else
+        {
+            Linear(layer.QProj, x, batch, s.Queries);
+        }
         kernels.RmsNormHeads(s.Queries, layer.QNorm, geometry.HeadDim, Config.RmsNormEps);
         if (rotates) kernels.Rotate(s.Queries, cosSin!, geometry.HeadDim);
 
         if (layer.KProj is not null)
         {
-            Linear(layer.KProj, x, batch, s.Keys);
-            Linear(layer.VProj ?? layer.KProj, x, batch, s.Values); // K = V: the raw projection, before k_norm and RoPE
             kernels.RmsNormHeads(s.Keys, layer.KNorm, geometry.HeadDim, Config.RmsNormEps);
             if (rotates) kernels.Rotate(s.Keys, cosSin!, geometry.HeadDim);
             kernels.RmsNormHeads(s.Values, weight: null, geometry.HeadDim, Config.RmsNormEps);
@@ -215,8 +224,9 @@ public sealed class Gemma4 : IModel, IDisposable
     private void DenseMlp(Gemma4LayerWeights layer, IBuffer x, ForwardBatch batch, IBuffer output)
     {
         LayerScratch s = scratch.Layers[layer.Config.Index];
-        Linear(layer.GateProj, x, batch, s.Gate);
-        Linear(layer.UpProj, x, batch, s.Up);
+        kernels.Linears([layer.GateProj.Weight, layer.UpProj.Weight], x, [s.Gate, s.Up]);
+        Adapt(layer.GateProj, x, batch.AdapterSlots, batch, s.Gate);
+        Adapt(layer.UpProj, x, batch.AdapterSlots, batch, s.Up);
         kernels.GatedActivation(activation, s.Gate, s.Up, s.Gate);
         Linear(layer.DownProj, s.Gate, batch, output);
     }
@@ -262,6 +272,12 @@ public sealed class Gemma4 : IModel, IDisposable
     private void Linear(AdaptedLinear linear, IBuffer x, IBuffer slots, ForwardBatch batch, IBuffer output)
     {
         kernels.Linear(linear.Weight, x, output);
+        Adapt(linear, x, slots, batch, output);
+    }
+
+    /// <summary>output += bias, and what the tokens' adapters add.</summary>
+    private void Adapt(AdaptedLinear linear, IBuffer x, IBuffer slots, ForwardBatch batch, IBuffer output)
+    {
         if (linear.Bias is not null) kernels.AddBias(linear.Bias, output);
         if (batch.UsesAdapters && linear.Site.Updates.Used > 0) kernels.AddLora(linear.Site.Updates, x, slots, scratch.LowRank, output);
     }

@@ -74,6 +74,19 @@ public sealed class ProfilingKernels(IKernels inner) : ForwardingKernels(inner)
         Add($"linear {weight.OutFeatures} × {weight.InFeatures}", start, weight.ByteLength);
     }
 
+    public override void Linears(ReadOnlySpan<ILinear> weights, IBuffer x, ReadOnlySpan<IBuffer> outputs)
+    {
+        long start = Stopwatch.GetTimestamp(), bytes = 0;
+        int features = 0;
+        Inner.Linears(weights, x, outputs);
+        for (int i = 0; i < weights.Length; i++)
+        {
+            features += weights[i].OutFeatures;
+            if (!weights[..i].Contains(weights[i])) bytes += weights[i].ByteLength; // one that is there twice is read once
+        }
+        Add($"linear {features} × {weights[0].InFeatures} in {weights.Length}", start, bytes);
+    }
+
     public override void GatedActivation(IGatedActivation activation, IBuffer gate, IBuffer up, IBuffer output)
     {
         long start = Stopwatch.GetTimestamp();

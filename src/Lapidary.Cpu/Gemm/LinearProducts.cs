@@ -1,0 +1,89 @@
+using Lapidary.Cpu.Experts;
+
+namespace Lapidary.Cpu.Gemm;
+
+/// <summary>
+/// Products of the same hidden states with several matrices, in as few jobs as their forms allow: workers share the rows of
+/// every matrix and wait for each other once.
+/// </summary>
+internal sealed unsafe class LinearProducts(WorkerPool pool) : IDisposable
+{
+    private const int MostAtOnce = 8;
+
+    private readonly Product[] products = new Product[MostAtOnce];
+    private readonly Workspace written = new();
+    private int count;
+    private long operations;
+    private HiddenForm? form;
+
+    /// <summary>outputs[i] = x · weights[i]ᵀ.</summary>
+    public void Run(ReadOnlySpan<ILinear> weights, CpuBuffer x, ReadOnlySpan<IBuffer> outputs)
+    {
+        form = null;
+        HiddenForm? current = null; // of the products not run yet
+        for (int i = 0; i < weights.Length; i++)
+        {
+            if (weights[..i].Contains(weights[i])) continue; // copied below
+            CpuBuffer output = (CpuBuffer)outputs[i];
+            int column = 0;
+            foreach (WeightMatrix part in ((CpuLinear)weights[i]).Parts)
+            {
+                if (count == MostAtOnce || (count > 0 && part.Form != current)) Flush(current, x);
+                current = part.Form;
+                products[count++] = new Product(part, output.Row(0) + column, output.Stride);
+                operations += (long)x.Rows * part.Rows * part.Columns;
+                column += part.Rows;
+            }
+        }
+        Flush(current, x);
+        for (int i = 1; i < weights.Length; i++)
+            if (weights[..i].IndexOf(weights[i]) is >= 0 and var first) Copy((CpuBuffer)outputs[first], (CpuBuffer)outputs[i]);
+    }
+
+    public void Dispose() => written.Dispose();
+
+    private void Flush(HiddenForm? current, CpuBuffer x)
+    {
+        if (count == 0) return;
+        if (current is not null && current != form) Write(current, x);
+        ProductsJob job = new(products, count, current is null ? null : (byte*)written.Floats, x);
+        pool.Run(ref job, operations);
+        (count, operations) = (0, 0);
+    }
+
+    private void Write(HiddenForm current, CpuBuffer x)
+    {
+        form = current;
+        written.Reserve(x.Rows * current.RowBytes / sizeof(float) + 1);
+        WriteFormJob job = new(current, x.Row(0), x.Stride, x.Rows, (byte*)written.Floats);
+        pool.Run(ref job, (long)x.Rows * x.Columns);
+    }
+
+    private static void Copy(CpuBuffer from, CpuBuffer to)
+    {
+        for (int t = 0; t < from.Rows; t++) new ReadOnlySpan<float>(from.Row(t), from.Columns).CopyTo(new Span<float>(to.Row(t), to.Columns));
+    }
+
+    /// <param name="Y">Where the product goes for the first token.</param>
+    private readonly record struct Product(WeightMatrix Weights, nint Y, nint Stride)
+    {
+        public Product(WeightMatrix weights, float* y, nint stride) : this(weights, (nint)y, stride)
+        {
+        }
+    }
+
+    /// <param name="written">Hidden states in the form of all the matrices; null for those in float32.</param>
+    private readonly struct ProductsJob(Product[] products, int count, byte* written, CpuBuffer x) : IParallelJob
+    {
+        public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+        {
+            foreach (Product product in products.AsSpan(0, count))
+            {
+                WeightMatrix weights = product.Weights;
+                (int from, int to) = Share.Of(weights.Rows, worker, workers, weights.Grain);
+                if (written != null) weights.MultiplyWritten(from, to, written, x.Rows, (float*)product.Y, product.Stride);
+                else weights.Multiply(from, to, x.Row(0), x.Stride, x.Rows, (float*)product.Y, product.Stride);
+            }
+        }
+    }
+}
