@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 using Lapidary.Cpu;
 using Lapidary.Cpu.Assembly;
@@ -144,7 +145,7 @@ public sealed unsafe class IntegerMatrixTests
     [InlineData("int8", 64, false)]
     public void Kernels_of_all_widths_give_the_same_bits(string code, int group, bool offsets)
     {
-        Assert.SkipUnless(Fma.IsSupported, "needs FMA");
+        Assert.SkipUnless(Fma.IsSupported || AdvSimd.IsSupported, "needs multiplication and addition in one");
         RandomMatrix source = Matrix(code, group, offsets, "half", 39, 160);
         float[] x = Activations(7, 160);
         float[][] results = [.. Kernels().Select(kernels =>
