@@ -85,7 +85,7 @@ public sealed class ConfigFuzzTests(ITestOutputHelper output)
         { "use_bidirectional_attention", "\"all\"", "use_bidirectional_attention is \"all\"; only causal text" },
         { "quantization_config", "{\"quant_method\":\"gptq\"}", "quantization_config has no \"bits\"" },
         { "eos_token_id", "-1", "\"eos_token_id\" is -1, expected an integer from 0" },
-        { "eos_token_id", "[1,\"2\"]", "\"eos_token_id\" is \"2\", expected a list of token ids" },
+        { "eos_token_id", "[1,\"2\"]", "\"eos_token_id\" is \"2\", expected a list of integers of at least 0" },
     };
 
     [Theory, MemberData(nameof(Refused))]
