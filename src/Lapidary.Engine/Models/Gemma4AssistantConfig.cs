@@ -8,7 +8,7 @@ public sealed record CentroidHeadConfig(int NumCentroids, int CentroidIntermedia
 /// <summary>Gemma4AssistantConfig, with the names of HuggingFace, checked against the target it drafts for.</summary>
 public sealed record Gemma4AssistantConfig
 {
-    private static readonly string[] ModelTypes = ["gemma4_assistant", "gemma4_unified_assistant"];
+    internal static readonly string[] ModelTypes = ["gemma4_assistant", "gemma4_unified_assistant"];
 
     /// <summary>The layers, of which each reads the keys and values of the target's last layer of its type that computes them.</summary>
     public required Gemma4Config Text { get; init; }

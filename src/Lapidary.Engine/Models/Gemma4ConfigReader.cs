@@ -39,6 +39,8 @@ public static class Gemma4ConfigReader
     {
         string? type = root.String("model_type");
         if (Array.IndexOf(ModelTypes, type) >= 0) return root;
+        if (Array.IndexOf(Gemma4AssistantConfig.ModelTypes, type) >= 0)
+            throw root.Error($"model_type is \"{type}\": a drafter, which has no keys and values of its own; give it beside its model, as --speculative-config mtp:model=FOLDER");
         if (Array.IndexOf(MultimodalTypes, type) < 0)
             throw root.Error($"model_type is {(type is null ? "missing" : $"\"{type}\"")}; supported: {string.Join(", ", [.. ModelTypes, .. MultimodalTypes])}");
         JsonConfig text = root.Object("text_config") ?? throw root.Error("a multimodal config without \"text_config\"");

@@ -145,7 +145,7 @@ public sealed class DrafterRefusalTests : IDisposable
 
     [Fact]
     public void A_drafter_is_no_model()
-        => Assert.Contains("model_type is \"gemma4_assistant\"", Assert.Throws<ConfigException>(() => LanguageModel.Open(folder.Path, kernels, new LanguageModelOptions())).Message, StringComparison.Ordinal);
+        => Assert.Contains("model_type is \"gemma4_assistant\": a drafter", Assert.Throws<ConfigException>(() => LanguageModel.Open(folder.Path, kernels, new LanguageModelOptions())).Message, StringComparison.Ordinal);
 
     private LanguageModel Open() => Open(folder.Path);
 

@@ -41,8 +41,62 @@ public sealed class MtpDrafterTests
         Assert.Equal(alone.Sum(), Run(kernels, "moe_keqv_bf16", config, 3, cachedTexts: 8).Statistics.Speculation.NumAcceptedTokens);
     }
 
+    /// <summary>After rejected drafts, freed windows and in company a text is drafted for as if it had just been computed whole and alone.</summary>
+    [Theory]
+    [InlineData(0, true), InlineData(1, false)] // the hidden state of another token is noticed
+    public void What_is_proposed_is_what_a_fresh_start_proposes(int tokensTooFew, bool same)
+    {
+        using CpuKernels kernels = new();
+        using DrafterFolder folder = new(Gemma4ConfigReader.Load(Goldens.Case("moe_keqv_bf16")), centroids: false, seed: 3, Loud);
+        Recording? recording = null;
+        (_, EngineStatistics statistics) = Run(kernels, "moe_keqv_bf16", new MtpConfig(3, folder.Path), 4, wrap: drafter => recording = new Recording(drafter));
+        Assert.True(statistics.Speculation.NumAcceptedTokens > 5);
+
+        using LanguageModel model = LanguageModel.Open(Goldens.Case("moe_keqv_bf16"), kernels, new LanguageModelOptions { ContextLength = 100 });
+        using Gemma4Assistant assistant = Gemma4Assistant.Load(folder.Path, model.Network, kernels, maxQueries: 1);
+        using ForwardBatch query = new(kernels, model.Cache, 1, 1);
+        using IBuffer first = kernels.Allocate(DType.I32, 1, 1);
+        kernels.Write(first, [0]);
+        int differing = 0;
+        foreach ((int[] text, int[] proposed) in recording!.Proposals.Where((_, i) => i % 5 == 0))
+        {
+            using CacheSequence sequence = model.Cache.NewSequence();
+            model.Batch.Clear();
+            model.Batch.Add(sequence, text.AsSpan(0, text.Length - 1 - tokensTooFew), LogitRows.Last);
+            model.Network.Forward(model.Batch, model.Cache);
+            assistant.Carried.Rows = 1;
+            kernels.GatherRows(model.Network.LastHidden, first, assistant.Carried);
+            query.Clear();
+            query.AddQuery(sequence, text[^1]);
+            List<int> fresh = [];
+            while (fresh.Count < proposed.Length)
+            {
+                fresh.Add(assistant.Forward(query, model.Cache)[0]);
+                query.Replace([fresh[^1]]);
+            }
+            if (!proposed.SequenceEqual(fresh)) differing++;
+        }
+        Assert.True(same ? differing == 0 : differing > 5, $"{differing} drafts differ");
+    }
+
+    private sealed class Recording(IDrafter drafter) : IDrafter
+    {
+        public List<(int[] Text, int[] Proposed)> Proposals { get; } = [];
+
+        public void Draft(IReadOnlyList<Sequence> growing, IBuffer hidden)
+        {
+            drafter.Draft(growing, hidden);
+            foreach (Sequence sequence in growing) Proposals.Add((sequence.Tokens.ToArray(), sequence.Draft.ToArray()));
+        }
+
+        public void Dispose()
+        {
+            // the model owns the drafter
+        }
+    }
+
     private static (string[] Outcomes, EngineStatistics Statistics) Run(
-        IKernels kernels, string target, SpeculativeConfig? speculative, int sequences, Range? only = null, double cachedTexts = 3)
+        IKernels kernels, string target, SpeculativeConfig? speculative, int sequences, Range? only = null, double cachedTexts = 3, Func<IDrafter, IDrafter>? wrap = null)
     {
         const int Context = 100;
         EngineOptions options = new() { MaxNumSeqs = sequences, MaxNumBatchedTokens = 40 };
@@ -52,7 +106,7 @@ public sealed class MtpDrafterTests
             Goldens.Case(target), kernels, (options with { KvCacheMemory = bytes }).Sized(new LanguageModelOptions { ContextLength = Context, Speculative = speculative }));
         EngineCounters counters = new();
         StepLimits limits = new(sequences, model.Batch.MaxTokens, model.Network.MaxLogitRows);
-        EngineCore core = new(kernels, model.Network, model.Cache, model.Batch, limits, PrefixCaching.On, counters, model.Drafter);
+        EngineCore core = new(kernels, model.Network, model.Cache, model.Batch, limits, PrefixCaching.On, counters, wrap is null ? model.Drafter : wrap(model.Drafter!));
         SequenceFactory factory = new(model.Cache, model.Config.VocabSize, model.Adapters, null, [], TimeProvider.System);
         RequestHandle[] handles = [.. Requests()[only ?? Range.All].Select(request => new RequestHandle(request, 1000))];
         foreach (RequestHandle handle in handles)
