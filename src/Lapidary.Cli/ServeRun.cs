@@ -50,6 +50,8 @@ internal static class ServeRun
         http.Serve(served);
         Console.Error.WriteLine($"ready: {server.ServedModelNames[0]} on {kernels.Description}, {model.ContextLength} tokens of context, {model.Cache.ByteLength / 1e9:0.0} GB of keys and values in {model.Cache.Type.Name()}, {limits.MaxNumSeqs} texts at once{(adapters is { Length: > 0 } ? $"; adapters: {string.Join(", ", model.Adapters.Loaded.Select(adapter => adapter.Name))}" : "")}");
 
+        if (served.WithoutTemplate is { } reason) Console.Error.WriteLine($"no chats, only completions: {MessageText.OneLine(reason)}");
+
         CancellationToken hurry = await signal;
         Console.Error.WriteLine($"shutting down; running requests have {server.ShutdownTimeout.TotalSeconds:0} s (signal again to end them now)");
         await http.StopAsync(hurry);

@@ -49,14 +49,34 @@ public sealed class ServedModel
         ? Model.Tokenizer
         : throw new ApiException(StatusCodes.Status400BadRequest, "This model has no tokenizer; only token ids can be completed.") { Code = "no_tokenizer" };
 
-    internal ChatTemplate Template => template.Value;
+    /// <exception cref="ApiException">400: there is none that can be used.</exception>
+    internal ChatTemplate Template => WithoutTemplate is null
+        ? template.Value
+        : throw new ApiException(StatusCodes.Status400BadRequest, "This model has no usable chat template; use /v1/completions, or have the server started with --chat-template.") { Code = "no_chat_template" };
+
+    /// <summary>Why there are no chats with this model, for the operator; null when there are.</summary>
+    public string? WithoutTemplate
+    {
+        get
+        {
+            try
+            {
+                _ = template.Value;
+                return null;
+            }
+            catch (TemplateException fault)
+            {
+                return fault.Message;
+            }
+        }
+    }
 
     /// <summary>Loads what is otherwise loaded by the first request, so that a fault shows at the start.</summary>
     /// <exception cref="LapidaryException">The tokenizer or the given template cannot be used.</exception>
     public void Prepare()
     {
         if (Model.HasTokenizer) _ = Model.Tokenizer.VocabSize;
-        if (TemplateFile is not null) _ = Template;
+        if (TemplateFile is not null) _ = template.Value;
     }
 
     /// <summary>The name that a request gave, when there is such a model; the first name when it gave none.</summary>
