@@ -1,4 +1,5 @@
 using Lapidary.Cpu;
+using Lapidary.Verification;
 
 namespace Lapidary.Cli;
 
@@ -25,8 +26,15 @@ internal static class Devices
         ? throw new RequestException($"--threads is {options.Threads}, expected 1 to 1024")
         : new CpuKernels(options);
 
-    /// <exception cref="RequestException">No device of that name; the message lists the known ones.</exception>
-    public static IKernels Open(string name, int? threads) => name == CpuName
-        ? Cpu(threads)
-        : throw new RequestException($"unknown device {MessageText.Quote(name)}; this program has {string.Join(", ", Names)}");
+    /// <summary>The device that a configuration asks for, with its arithmetic.</summary>
+    /// <param name="model">Folder or file of the model, unless the configuration names another.</param>
+    /// <exception cref="RequestException">No device or arithmetic of that name; the message lists the known ones.</exception>
+    public static IKernels Open(ModelVariant variant, string model)
+    {
+        if (variant.Device is { } device && device != CpuName)
+            throw new RequestException($"unknown device {MessageText.Quote(device)}; this program has {string.Join(", ", Names)}");
+        if (variant.Arithmetic is { } arithmetic && !CpuChoices.ArithmeticNames.Contains(arithmetic))
+            throw new RequestException($"unknown arithmetic {MessageText.Quote(arithmetic)}; known: {string.Join(", ", CpuChoices.ArithmeticNames)}");
+        return Cpu(new CpuOptions { Threads = variant.Threads, Arithmetic = CpuChoices.ArithmeticNamed(variant.Arithmetic, variant.Model ?? model) });
+    }
 }

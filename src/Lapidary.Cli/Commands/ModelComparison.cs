@@ -11,8 +11,8 @@ internal sealed class ModelComparison(string path, string text, int? context, in
     /// <param name="greedyTokens">Most tokens of the greedy continuations.</param>
     public VerifyResult Run(ModelVariant from, ModelVariant to, int greedyTokens, CancellationToken cancel)
     {
-        using IKernels kernels = Devices.Open(from.Device ?? Devices.CpuName, from.Threads);
-        using IKernels otherKernels = Devices.Open(to.Device ?? Devices.CpuName, to.Threads);
+        using IKernels kernels = Devices.Open(from, path);
+        using IKernels otherKernels = Devices.Open(to, path);
         using MeasuredModel baseline = Open(from, kernels), against = Open(to, otherKernels);
         LanguageModel a = baseline.Model, b = against.Model;
         EvaluationText tokens = EvaluationText.Of(a.Tokenizer, text, Math.Min(a.ContextLength, b.ContextLength), maxTokens);

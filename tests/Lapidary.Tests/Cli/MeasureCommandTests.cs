@@ -27,6 +27,9 @@ public sealed class MeasureCommandTests : IDisposable
         JsonNode rounded = Json(Story, "verify", "--text", "-", "--against", "kv-cache-dtype=q8_0", "--json", "--greedy-tokens", "4");
         Assert.InRange(rounded["kl"]!["mean"]!.GetValue<double>(), 1e-9, 1e-2);
 
+        JsonNode fast = Json(Story, "verify", "--text", "-", "--base", "arithmetic=exact", "--against", "arithmetic=fast", "--json", "--greedy-tokens", "4");
+        Assert.InRange(fast["kl"]!["mean"]!.GetValue<double>(), 0, 1e-2); // nothing where the processor multiplies no bfloat16
+
         JsonNode silu = Json(Story, "verify", "--text", "-", "--against", "activation=silu", "--json");
         Assert.True(silu["kl"]!["mean"]!.GetValue<double>() > 1e-4);
         Assert.Equal(("gelu_tanh", "silu"), (silu["base"]!["activation"]!.GetValue<string>(), silu["against"]!["activation"]!.GetValue<string>()));
@@ -109,6 +112,7 @@ public sealed class MeasureCommandTests : IDisposable
         { "gelu_pytorch_tanh", "verify --text - --against activation=magic" },
         { "this device has ", "verify --text - --against backend=magic" },
         { "this program has cpu", "verify --text - --against device=tpu" },
+        { "known: auto, exact, fast", "verify --text - --against arithmetic=slow" },
         { "/nowhere/at/all", "verify --text - --against model=/nowhere/at/all" },
         { "/nowhere/adapter", "verify --text - --against lora=/nowhere/adapter" },
         { "/nowhere.txt", "verify --text /nowhere.txt --against activation=gelu" },

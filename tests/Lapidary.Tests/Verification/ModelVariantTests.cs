@@ -7,11 +7,11 @@ public sealed class ModelVariantTests
     [Fact]
     public void Settings_make_a_configuration()
     {
-        ModelVariant variant = ModelVariant.Parse(["activation=gelu", "backend=reference", "model=/a/b=c", "device=cpu", "kv-cache-dtype=q8_0", "threads=3"]);
+        ModelVariant variant = ModelVariant.Parse(["activation=gelu", "backend=reference", "model=/a/b=c", "device=cpu", "kv-cache-dtype=q8_0", "arithmetic=fast", "threads=3"]);
         Assert.Equal(
-            ("gelu", "reference", "/a/b=c", "cpu", KeyValueType.Q8_0, 3),
-            (variant.Activation!.Name, variant.ExpertBackend, variant.Model, variant.Device, variant.KeyValueType!.Value, variant.Threads));
-        Assert.Equal("activation=gelu, backend=reference, model=/a/b=c, device=cpu, kv-cache-dtype=q8_0, threads=3", variant.ToString());
+            ("gelu", "reference", "/a/b=c", "cpu", KeyValueType.Q8_0, "fast", 3),
+            (variant.Activation!.Name, variant.ExpertBackend, variant.Model, variant.Device, variant.KeyValueType!.Value, variant.Arithmetic, variant.Threads));
+        Assert.Equal("activation=gelu, backend=reference, model=/a/b=c, device=cpu, kv-cache-dtype=q8_0, arithmetic=fast, threads=3", variant.ToString());
         Assert.Equal("as published", ModelVariant.Parse([]).ToString());
     }
 

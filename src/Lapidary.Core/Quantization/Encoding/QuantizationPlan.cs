@@ -57,7 +57,7 @@ internal sealed class QuantizationPlan
         }
         if (Array.FindIndex(ignore, pattern => !used.Contains(pattern)) is >= 0 and var at)
             throw new RequestException($"--ignore {MessageText.Quote(options.Ignore[at])} names no weight matrix of this checkpoint");
-        if (plan.matrices.Count == 0) throw new CheckpointException($"{checkpoint.Location}: nothing to quantise; every matrix is left as it is");
+        if (plan.matrices.Count == 0) throw new CheckpointException($"{checkpoint.Location}: nothing to quantise; every matrix is left as it is ({MessageText.Some([.. plan.left.Values.Distinct()], 3)})");
         return plan;
 
         string? Reason(StoredTensor tensor, ModuleName module)
