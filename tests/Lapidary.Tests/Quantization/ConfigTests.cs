@@ -148,6 +148,7 @@ public sealed class ConfigTests
     [Theory]
     [InlineData("hf_quant_config.json", "{\"quantization\":{\"quant_algo\":\"FP8\"}}", "modelopt FP8")]
     [InlineData("quantize_config.json", "{\"bits\":4,\"group_size\":128,\"desc_act\":true,\"sym\":false}", "gptq, uint4 g128 act-order")]
+    [InlineData("quantize_config.json", "{\"method\":\"awq\",\"bits\":4,\"group_size\":128,\"format\":\"gemm\"}", "awq gemm, uint4 g128 with zero points")]
     [InlineData("quant_config.json", "{\"w_bit\":4,\"q_group_size\":64,\"zero_point\":true,\"version\":\"GEMM\"}", "awq gemm, uint4 g64 with zero points")]
     public void It_is_found_beside_config_json(string file, string json, string summary)
     {

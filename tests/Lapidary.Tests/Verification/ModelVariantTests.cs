@@ -19,7 +19,7 @@ public sealed class ModelVariantTests
     [InlineData("gelu", "\"gelu\" is not NAME=VALUE")]
     [InlineData("backend=", "\"backend=\" is not NAME=VALUE")]
     [InlineData("=x", "unknown setting \"\"")]
-    [InlineData("activaton=gelu", "known names: activation, backend, lora, model, device, kv-cache-dtype, threads")]
+    [InlineData("activaton=gelu", "known names: activation, backend, lora, model, device, kv-cache-dtype, arithmetic, threads")]
     [InlineData("activation=gelu_magic", "gelu_pytorch_tanh")]
     [InlineData("activation=gelu_no_mul", "non-gated")]
     [InlineData("kv-cache-dtype=f8", "known: f32, bf16, q8_0")]
