@@ -6,27 +6,40 @@ using Lapidary.Speculation;
 
 namespace Lapidary.Cli.Bench;
 
-/// <summary>Decode with drafts: greedy texts after prompts that repeat a passage, through the whole engine. Speed is a median.</summary>
+/// <summary>Decode with drafts beside decode without: greedy texts after prompts that repeat a passage, through the whole engine. Speeds are medians.</summary>
 /// <param name="Method">As asked for.</param>
 /// <param name="DecodeTokensPerSecond">From the moment all texts have their first token.</param>
+/// <param name="PlainTokensPerSecond">The same texts without drafts.</param>
 /// <param name="TokensPerDraft">What a step with a draft brings, the token that is chosen anyway included.</param>
-internal sealed record DraftedBench(string Method, double DecodeTokensPerSecond, double AcceptanceRate, double TokensPerDraft, SpeculationStatistics Statistics)
+internal sealed record DraftedBench(
+    string Method, double DecodeTokensPerSecond, double PlainTokensPerSecond, double AcceptanceRate, double TokensPerDraft, SpeculationStatistics Statistics)
 {
     private const int PassageLength = 48;
 
     /// <param name="model">Opened for drafts, and with room for the prompts and what follows.</param>
     public static DraftedBench Measure(LanguageModel model, BenchPlan plan, string method)
     {
-        using EngineLoop engine = new(model, new EngineOptions { MaxNumSeqs = plan.Batch, MaxNumBatchedTokens = Math.Max(model.Batch.MaxTokens, plan.Batch + 1), PrefixCaching = PrefixCaching.Off });
+        (double plain, _) = Measure(model, plan, Drafting.Off);
+        (double drafted, SpeculationStatistics drafts) = Measure(model, plan, Drafting.On);
+        return new DraftedBench(method, drafted, plain, drafts.AcceptanceRate, 1 + drafts.NumAcceptedTokens / (double)Math.Max(1, drafts.NumDrafts), drafts);
+    }
+
+    private static (double Speed, SpeculationStatistics Drafts) Measure(LanguageModel model, BenchPlan plan, Drafting drafting)
+    {
+        using EngineLoop engine = new(model, new EngineOptions
+        {
+            MaxNumSeqs = plan.Batch,
+            MaxNumBatchedTokens = Math.Max(model.Batch.MaxTokens, plan.Batch + 1),
+            PrefixCaching = PrefixCaching.Off,
+            Drafting = drafting,
+        });
         double[] speeds = new double[plan.Repetitions];
         for (int i = -1; i < speeds.Length; i++) // the first is a warm-up
         {
             double speed = Decode(engine, model.Config.VocabSize, plan);
             if (i >= 0) speeds[i] = speed;
         }
-        SpeculationStatistics drafts = engine.Statistics.Speculation;
-        return new DraftedBench(
-            method, BenchRun.Median(speeds), drafts.AcceptanceRate, 1 + drafts.NumAcceptedTokens / (double)Math.Max(1, drafts.NumDrafts), drafts);
+        return (BenchRun.Median(speeds), engine.Statistics.Speculation);
     }
 
     private static double Decode(EngineLoop engine, int vocabSize, BenchPlan plan)

@@ -98,7 +98,7 @@ internal sealed record BenchResult(
             ("model", Model), ("device", Device), ("experts", ExpertBackend ?? "none"),
             ("prefill", Text($"{PrefillTokensPerSecond:0.0} tokens/s ({PromptTokens} tokens, {Depth} before)")),
             ("decode", Text($"{DecodeTokensPerSecond:0.0} tokens/s ({Batch} at once, {GeneratedTokens} tokens each)")),
-            ("decode with drafts", Drafted is null ? "" : Text($"{Drafted.DecodeTokensPerSecond:0.0} tokens/s after a prompt that repeats itself ({Drafted.AcceptanceRate:0%} of draft tokens accepted, {Drafted.TokensPerDraft:0.0} tokens a step)")),
+            ("decode with drafts", Drafted is null ? "" : Text($"{Drafted.DecodeTokensPerSecond:0.0} tokens/s, {Drafted.PlainTokensPerSecond:0.0} without, after a prompt that repeats itself ({Drafted.AcceptanceRate:0%} of draft tokens accepted, {Drafted.TokensPerDraft:0.0} tokens a step)")),
             ("weights of a token", Text($"{DecodeBytesPerToken / 1e6:0.0} MB")),
             ("keys and values of a token", Text($"{DecodeKvBytesPerToken / 1e6:0.0} MB in {KvCacheDtype}")),
             ("memory reads at most", Text($"{ProbeBeforeGbPerSecond:0.0} GB/s before, {ProbeAfterGbPerSecond:0.0} after")),

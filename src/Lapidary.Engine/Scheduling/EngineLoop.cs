@@ -28,7 +28,7 @@ public sealed class EngineLoop : IDisposable
     /// disposed by the caller, after the engine.</param>
     /// <exception cref="RequestException">The limits contradict each other or what the model was opened for.</exception>
     public EngineLoop(LanguageModel model, EngineOptions options, TimeProvider? time = null)
-        : this(model.Kernels, model.Network, model.Cache, model.Batch, model.HasTokenizer ? model.Tokenizer : null, model.EosTokenIds, options, time, model.Drafter)
+        : this(model.Kernels, model.Network, model.Cache, model.Batch, model.HasTokenizer ? model.Tokenizer : null, model.EosTokenIds, options, time, options.Drafting == Drafting.On ? model.Drafter : null)
     {
     }
 

@@ -2,6 +2,13 @@ using Lapidary.Models;
 
 namespace Lapidary.Scheduling;
 
+/// <summary>Whether drafts are made, where the model was opened for them.</summary>
+public enum Drafting
+{
+    On,
+    Off,
+}
+
 /// <summary>Limits of an engine. Names as in vLLM where it has them.</summary>
 public sealed record EngineOptions
 {
@@ -18,6 +25,8 @@ public sealed record EngineOptions
     public long? KvCacheMemory { get; init; }
 
     public PrefixCaching PrefixCaching { get; init; } = PrefixCaching.On;
+
+    public Drafting Drafting { get; init; } = Drafting.On;
 
     /// <summary>Most choices that wait; further requests are refused.</summary>
     public int MaxWaiting { get; init; } = 1024;

@@ -89,6 +89,9 @@ internal sealed class ServerMetrics : IDisposable
         meter.CreateObservableCounter("lapidary.preemptions", () => Now().Preemptions);
         meter.CreateObservableCounter("lapidary.tokens.prompt", () => Now().PromptTokens);
         meter.CreateObservableCounter("lapidary.tokens.generation", () => Now().GenerationTokens);
+        if (model.Model.Speculative is null) return;
+        meter.CreateObservableCounter("lapidary.tokens.draft", () => Now().Speculation.NumDraftTokens);
+        meter.CreateObservableCounter("lapidary.tokens.draft_accepted", () => Now().Speculation.NumAcceptedTokens);
     }
 
     public string ToPrometheus(ServedModel model)
