@@ -118,6 +118,28 @@ public sealed class LayoutEdgeTests
         Assert.Equal(["model.layers.0.experts.gate_up_proj[0]", "model.layers.0.experts.gate_up_proj[1]", "model.layers.0.experts.gate_up_proj[2]"], ones.Select(m => m.Name));
     }
 
+    /// <summary>Layouts that are published for linear layers, stacked along a new first axis as one parameter, under either spelling.</summary>
+    [Theory]
+    [InlineData("gptq4_sym_v1_act", "."), InlineData("gptq4_sym_v1_act", "_"), InlineData("gptq3_asym_v2", "_")]
+    [InlineData("awq_g32", "."), InlineData("awq_g32", "_"), InlineData("awq_gemv", "_")]
+    [InlineData("ct_int4_actorder_asym", "."), InlineData("ct_w8a8_asym", "_"), InlineData("ct_mxfp8", "_"), InlineData("ct_mxfp4", ".")]
+    [InlineData("modelopt_fp8", "_"), InlineData("modelopt_nvfp4", ".")]
+    public void Any_layout_may_be_stacked(string name, string separator)
+    {
+        using LooseTensors tensors = Fixture(name, out QuantFixture fixture);
+        float[][] expected = Rows(LayoutTests.Read(tensors, fixture, fixture.Config)[0]);
+        foreach (string part in tensors.Names.Where(n => n.StartsWith(Linear, StringComparison.Ordinal)).ToArray())
+        {
+            StoredTensor tensor = tensors.Find(part)!;
+            byte[] bytes = tensor.Bytes(0, (int)tensor.ByteLength).ToArray();
+            tensors.Set($"model.layers.0.experts.gate_up_proj{separator}{part[Linear.Length..]}", tensor.DType, [2, .. tensor.Shape], [.. bytes, .. bytes]);
+        }
+        TensorSource source = new(tensors, QuantFixtures.Parse(fixture.Config));
+        StoredMatrix[] matrices = source.StackedMatrices("layers.0.experts.gate_up_proj", 2, fixture.Rows, fixture.Columns);
+        Assert.All(matrices, matrix => Assert.Equal(expected, Rows(matrix)));
+        Assert.DoesNotContain(source.Unused(), unused => unused.Contains("experts", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Rows_that_are_not_there_are_refused_and_slices_say_which_they_are()
     {
