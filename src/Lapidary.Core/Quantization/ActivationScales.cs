@@ -1,8 +1,9 @@
 namespace Lapidary.Quantization;
 
 /// <summary>
-/// Tensors that say how activations or cached keys and values were quantised. Both stay in float32 here, so these change
-/// nothing; they belong to a module whose weights are used, or they are of another model.
+/// Tensors that say how activations or cached keys and values were quantised. What is done to either is the user's choice
+/// here, with scales of the values at hand, so these change nothing; they belong to a module whose weights are used, or they
+/// are of another model.
 /// </summary>
 internal static class ActivationScales
 {
@@ -12,6 +13,11 @@ internal static class ActivationScales
         "output_scale", "output_zero_point", "output_global_scale",
         "q_scale", "k_scale", "v_scale", "kv_scale", "k_zero_point", "v_zero_point", "k_global_scale", "v_global_scale", "q_global_scale",
     ];
+
+    public const string CacheNotice = "the checkpoint's scales for a quantised cache of keys and values are not used";
+
+    /// <param name="asked">e.g. "dynamic fp8 ones".</param>
+    public static string Notice(string asked) => $"activations are not quantised as the checkpoint asks, which is for {asked}";
 
     /// <summary>Those of the names that are no such tensors of a module with used tensors.</summary>
     public static IEnumerable<string> Without(IEnumerable<string> names, IEnumerable<string> used)

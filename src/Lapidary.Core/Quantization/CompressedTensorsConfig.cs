@@ -20,7 +20,7 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
             throw c.Error($"sparsity_config.format is {MessageText.Quote(sparse)}; sparse checkpoints are not supported");
         if (c.Object("transform_config") is { } transform && transform.Says("config_groups"))
             throw c.Error("transform_config rotates activations at run time, which is not supported; take a checkpoint without transforms");
-        if (c.Says("kv_cache_scheme")) notices.Add("the cache of keys and values stays in float32; the checkpoint has scales for a quantised one");
+        if (c.Says("kv_cache_scheme")) notices.Add(ActivationScales.CacheNotice);
 
         string format = c.String("format") ?? "dense";
         JsonConfig list = c.Object("config_groups") ?? throw c.Error("quantization_config has no \"config_groups\"");
@@ -53,7 +53,7 @@ internal sealed class CompressedTensorsConfig : QuantizationConfig
         if (targets.Length == 0) throw group.Error($"config_groups.{name} has no \"targets\"");
         foreach (string activations in (string[])["input_activations", "output_activations"])
             if (group.Object(activations) is { } args)
-                notices.Add(Fp8Config.ActivationNotice($"{(args.Says("dynamic") ? "dynamic" : "static")} {args.String("type") ?? "int"}{args.IntOrNull("num_bits", 1, 64) ?? 8} {activations.Replace('_', ' ')}"));
+                notices.Add(ActivationScales.Notice($"{(args.Says("dynamic") ? "dynamic" : "static")} {args.String("type") ?? "int"}{args.IntOrNull("num_bits", 1, 64) ?? 8} {activations.Replace('_', ' ')}"));
         if (group.Object("weights") is not { } weights) return (targets, null);
         return (targets, Layout(weights, group.String("format") ?? outerFormat, $"config_groups.{name}.weights"));
     }

@@ -12,7 +12,7 @@ internal sealed class Fp8Config : QuantizationConfig
     {
         layout = new Fp8Layout(sharing);
         Summary = $"{method}, {layout.Description}";
-        Notices = [ActivationNotice(activations)];
+        Notices = [ActivationScales.Notice(activations)];
     }
 
     public static QuantizationConfig Parse(JsonConfig c)
@@ -34,9 +34,6 @@ internal sealed class Fp8Config : QuantizationConfig
     public override IReadOnlyList<string> Notices { get; }
 
     internal override WeightLayout LayoutOf(ModuleName module) => layout;
-
-    /// <param name="asked">e.g. "dynamic fp8 ones".</param>
-    internal static string ActivationNotice(string asked) => $"activations stay in float32; the checkpoint asks for {asked}";
 
     /// <summary>DeepSeek and transformers call the scale weight_scale_inv, AutoFP8 weight_scale.</summary>
     private sealed class Fp8Layout(ScaleSharing? known) : WeightLayout

@@ -22,9 +22,9 @@ internal sealed class ModelOptConfig : QuantizationConfig
             layout = Layout(c, algorithm);
         }
         excluded = [.. (c.Strings("exclude_modules") ?? c.Strings("ignore") ?? []).Select(text => ModulePattern.ParseWildcard(text, c))];
-        if (!algorithm.StartsWith("W4A16", StringComparison.Ordinal)) notices.Add(Fp8Config.ActivationNotice($"those of {algorithm}"));
+        if (!algorithm.StartsWith("W4A16", StringComparison.Ordinal)) notices.Add(ActivationScales.Notice($"those of {algorithm}"));
         if (c.Says("kv_cache_quant_algo") || c.Says("kv_cache_scheme"))
-            notices.Add("the cache of keys and values stays in float32; the checkpoint has scales for a quantised one");
+            notices.Add(ActivationScales.CacheNotice);
         Summary = $"modelopt {algorithm}{(layout is null ? "" : $", {layout.Description}")}";
     }
 

@@ -186,14 +186,14 @@ public sealed class ConfigTests
             "\"g\":{\"targets\":[\"Linear\"],\"weights\":{\"num_bits\":8,\"type\":\"float\",\"strategy\":\"channel\"},\"input_activations\":{\"num_bits\":8,\"type\":\"float\",\"dynamic\":true}}",
             "float-quantized", ",\"kv_cache_scheme\":{\"num_bits\":8}");
         Assert.Equal(
-            "weights: compressed-tensors float-quantized, fp8 per channel; activations stay in float32; the checkpoint asks for dynamic float8 input activations; "
-            + "the cache of keys and values stays in float32; the checkpoint has scales for a quantised one",
+            "weights: compressed-tensors float-quantized, fp8 per channel; activations are not quantised as the checkpoint asks, which is for dynamic float8 input activations; "
+            + "the checkpoint's scales for a quantised cache of keys and values are not used",
             Sorted(QuantFixtures.Parse(config).ToString()));
     }
 
     private static string Sorted(string line)
     {
-        const string Cache = "; the cache of keys and values stays in float32; the checkpoint has scales for a quantised one";
+        const string Cache = "; the checkpoint's scales for a quantised cache of keys and values are not used";
         return line.Contains(Cache, StringComparison.Ordinal) ? line.Replace(Cache, "", StringComparison.Ordinal) + Cache : line;
     }
 }

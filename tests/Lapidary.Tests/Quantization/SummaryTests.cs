@@ -5,8 +5,8 @@ namespace Lapidary.Tests.Quantization;
 /// <summary>What inspect and the line after a run say of a checkpoint's quantisation: all of it, word for word.</summary>
 public sealed class SummaryTests
 {
-    private const string Cache = "the cache of keys and values stays in float32; the checkpoint has scales for a quantised one";
-    private const string Activations = "activations stay in float32; the checkpoint asks for ";
+    private const string Cache = "the checkpoint's scales for a quantised cache of keys and values are not used";
+    private const string Activations = "activations are not quantised as the checkpoint asks, which is for ";
 
     private static string Gptq(string more) => $"{{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":32{more}}}";
 
