@@ -166,9 +166,10 @@ internal sealed class Sequence
     {
         if (endIds.Contains(token))
         {
-            StopTokenId = token;
             Finish = FinishReason.Stop;
-            return text.End(token);
+            string last = text.End(token);
+            if (text.Stopped is null) StopTokenId = token; // else the bytes that were held back hold a stop text, which cuts the text
+            return last;
         }
         string certain = text.Push(token);
         if (text.Stopped is null && tokens.Count == maxLength)
