@@ -1,0 +1,186 @@
+using System.Runtime.CompilerServices;
+using Lapidary.Checkpoints;
+
+namespace Lapidary.Cpu.Gemm;
+
+/// <summary>Which rows are short, and their matrices for this machine's vectors.</summary>
+internal static class ShortRows
+{
+    /// <summary>Longest row that is packed.</summary>
+    public const int MostColumns = 512;
+
+    public static WeightMatrix Load(StoredTensor tensor) => CpuFeatures.VectorBits switch
+    {
+        512 => Load<V16>(tensor),
+        256 => Load<V8>(tensor),
+        128 => Load<V4>(tensor),
+        _ => Load<V1>(tensor),
+    };
+
+    /// <summary>With a width of choice, for tests.</summary>
+    public static WeightMatrix Load<TLane>(StoredTensor tensor) where TLane : struct, IFloatLane<TLane> => tensor.DType switch
+    {
+        DType.F32 => new ShortRows<TLane, Float32>(tensor),
+        DType.BF16 => new ShortRows<TLane, BFloat16>(tensor),
+        DType.F16 => new ShortRows<TLane, Float16>(tensor),
+        _ => throw new BackendException($"matrix {MessageText.Quote(tensor.Name)} is {tensor.DType}; the CPU multiplies F32, F16, BF16 and coded weights"),
+    };
+}
+
+/// <summary>
+/// A dense matrix of short rows, packed so that a register holds one column of as many rows as it has lanes. What lies where
+/// it is stored is summed along a row and the lanes are added up at its end, which costs more than a short row itself. Every
+/// sum goes column by column, alone or beside other tokens.
+/// </summary>
+internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
+    where TLane : struct, IFloatLane<TLane>
+    where TWeight : unmanaged, IWeightElement<TWeight>
+{
+    private const int PanelsAtOnce = 8, TokensAtOnce = 4;
+
+    private readonly StoredTensor source; // single rows are read there
+    private readonly int panels;
+    private TWeight* packed; // [panel, column, lane]
+
+    public ShortRows(StoredTensor source) : base(checked((int)source.Shape[0]), checked((int)source.Shape[1]))
+    {
+        this.source = source;
+        panels = (Rows + TLane.Count - 1) / TLane.Count;
+        packed = (TWeight*)LargePages.Allocate((nuint)ByteLength);
+        TWeight* stored = (TWeight*)source.Address;
+        for (int panel = 0; panel < panels; panel++)
+            for (int lane = 0; lane < TLane.Count; lane++)
+            {
+                int row = panel * TLane.Count + lane;
+                for (int column = 0; column < Columns; column++)
+                    Panel(panel)[column * TLane.Count + lane] = row < Rows ? stored[(nint)row * Columns + column] : default;
+            }
+    }
+
+    ~ShortRows() => Free();
+
+    public override int Grain => TLane.Count;
+
+    public override long ByteLength => (long)panels * TLane.Count * Columns * sizeof(TWeight);
+
+    public override void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
+    {
+        if (from >= to) return;
+        float* sums = stackalloc float[PanelsAtOnce * TLane.Count];
+        int first = from / TLane.Count, end = (to + TLane.Count - 1) / TLane.Count, t = 0;
+        for (; t + TokensAtOnce <= tokens; t += TokensAtOnce)
+            for (int panel = first; panel < end; panel += 2)
+            {
+                int count = Math.Min(2, end - panel);
+                TwoByFour(Panel(panel), Panel(panel + count - 1), x + t * xStride, xStride, sums);
+                for (int i = 0; i < TokensAtOnce; i++)
+                    for (int p = 0; p < count; p++)
+                        PanelRows.Store<TLane>(sums + (2 * i + p) * TLane.Count, panel + p, from, to, y + (t + i) * yStride);
+            }
+        for (; t < tokens; t++)
+            for (int panel = first; panel < end; panel += PanelsAtOnce)
+            {
+                int count = Math.Min(PanelsAtOnce, end - panel);
+                if (count > PanelsAtOnce / 2) EightByOne(panel, x + t * xStride, sums);
+                else FourByOne(panel, x + t * xStride, sums);
+                for (int p = 0; p < count; p++) PanelRows.Store<TLane>(sums + p * TLane.Count, panel + p, from, to, y + t * yStride);
+            }
+    }
+
+    public override void CopyRow(int row, float scale, float* output)
+    {
+        TWeight* stored = (TWeight*)source.Address + (nint)row * Columns;
+        for (int i = 0; i < Columns; i++) output[i] = TWeight.ToSingle(stored[i]) * scale;
+    }
+
+    public override void Dispose()
+    {
+        Free();
+        GC.SuppressFinalize(this);
+    }
+
+    private void Free()
+    {
+        if (packed == null) return;
+        LargePages.Free(packed);
+        packed = null;
+    }
+
+    private TWeight* Panel(int panel) => packed + (nint)panel * Columns * TLane.Count;
+
+    /// <summary>The panel, or the last one again where there are fewer: its sums are not stored twice.</summary>
+    private TWeight* PanelOrLast(int panel) => Panel(Math.Min(panel, panels - 1));
+
+    /// <summary>Eight panels against one token: as many sums as hide the latency of one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void EightByOne(int panel, float* x, float* sums)
+    {
+        TWeight* w0 = Panel(panel), w1 = PanelOrLast(panel + 1), w2 = PanelOrLast(panel + 2), w3 = PanelOrLast(panel + 3);
+        TWeight* w4 = PanelOrLast(panel + 4), w5 = PanelOrLast(panel + 5), w6 = PanelOrLast(panel + 6), w7 = PanelOrLast(panel + 7);
+        TLane s0 = TLane.Zero, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+        for (nint column = 0, at = 0; column < Columns; column++, at += TLane.Count)
+        {
+            TLane value = TLane.Broadcast(x[column]);
+            s0 = TLane.MultiplyAdd(TWeight.Load<TLane>(w0 + at), value, s0);
+            s1 = TLane.MultiplyAdd(TWeight.Load<TLane>(w1 + at), value, s1);
+            s2 = TLane.MultiplyAdd(TWeight.Load<TLane>(w2 + at), value, s2);
+            s3 = TLane.MultiplyAdd(TWeight.Load<TLane>(w3 + at), value, s3);
+            s4 = TLane.MultiplyAdd(TWeight.Load<TLane>(w4 + at), value, s4);
+            s5 = TLane.MultiplyAdd(TWeight.Load<TLane>(w5 + at), value, s5);
+            s6 = TLane.MultiplyAdd(TWeight.Load<TLane>(w6 + at), value, s6);
+            s7 = TLane.MultiplyAdd(TWeight.Load<TLane>(w7 + at), value, s7);
+        }
+        Store(s0, s1, s2, s3, sums);
+        Store(s4, s5, s6, s7, sums + 4 * TLane.Count);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void FourByOne(int panel, float* x, float* sums)
+    {
+        TWeight* w0 = Panel(panel), w1 = PanelOrLast(panel + 1), w2 = PanelOrLast(panel + 2), w3 = PanelOrLast(panel + 3);
+        TLane s0 = TLane.Zero, s1 = s0, s2 = s0, s3 = s0;
+        for (nint column = 0, at = 0; column < Columns; column++, at += TLane.Count)
+        {
+            TLane value = TLane.Broadcast(x[column]);
+            s0 = TLane.MultiplyAdd(TWeight.Load<TLane>(w0 + at), value, s0);
+            s1 = TLane.MultiplyAdd(TWeight.Load<TLane>(w1 + at), value, s1);
+            s2 = TLane.MultiplyAdd(TWeight.Load<TLane>(w2 + at), value, s2);
+            s3 = TLane.MultiplyAdd(TWeight.Load<TLane>(w3 + at), value, s3);
+        }
+        Store(s0, s1, s2, s3, sums);
+    }
+
+    /// <param name="sums">[token, panel, lane]</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void TwoByFour(TWeight* w, TWeight* v, float* x, nint xStride, float* sums)
+    {
+        float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride;
+        TLane a0 = TLane.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+        for (nint column = 0, at = 0; column < Columns; column++, at += TLane.Count)
+        {
+            TLane a = TWeight.Load<TLane>(w + at), b = TWeight.Load<TLane>(v + at), value = TLane.Broadcast(x[column]);
+            a0 = TLane.MultiplyAdd(a, value, a0);
+            b0 = TLane.MultiplyAdd(b, value, b0);
+            value = TLane.Broadcast(x1[column]);
+            a1 = TLane.MultiplyAdd(a, value, a1);
+            b1 = TLane.MultiplyAdd(b, value, b1);
+            value = TLane.Broadcast(x2[column]);
+            a2 = TLane.MultiplyAdd(a, value, a2);
+            b2 = TLane.MultiplyAdd(b, value, b2);
+            value = TLane.Broadcast(x3[column]);
+            a3 = TLane.MultiplyAdd(a, value, a3);
+            b3 = TLane.MultiplyAdd(b, value, b3);
+        }
+        Store(a0, b0, a1, b1, sums);
+        Store(a2, b2, a3, b3, sums + 4 * TLane.Count);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store(TLane s0, TLane s1, TLane s2, TLane s3, float* sums)
+    {
+        TLane.Store(s0, sums);
+        TLane.Store(s1, sums + TLane.Count);
+        TLane.Store(s2, sums + 2 * TLane.Count);
+        TLane.Store(s3, sums + 3 * TLane.Count);
+    }
+}
