@@ -42,7 +42,7 @@ public sealed class TokenizerFuzzTests(ITestOutputHelper output)
         { "\"content\":\"world\"", "\"content\":\"Hello\"", "added token \"Hello\" is there twice" },
         { "\"content\":\"world\"", "\"content\":null", "an added token has no content" },
         { "\"ids\":[1]", "\"ids\":[7000]", "post_processor adds token id 7000, which is not in the vocabulary" },
-        { "\"ids\":[1]", "\"ids\":[-1]", "\"ids\" is -1, expected a list of token ids" },
+        { "\"ids\":[1]", "\"ids\":[-1]", "\"ids\" is -1, expected a list of integers of at least 0" },
         { "\"content\":\" \",\"start\"", "\"content\":\"\",\"start\"", "\"content\" is \"\", expected one character" },
         { "\"content\":\" \",\"start\"", "\"content\":\"🙂\",\"start\"", "\"content\" is \"🙂\", expected one character" },
         { "\"start\":1", "\"start\":-1", "\"start\" is -1, expected an integer from 0" },
