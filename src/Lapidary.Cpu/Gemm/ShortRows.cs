@@ -47,14 +47,7 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
         this.source = source;
         panels = (Rows + TLane.Count - 1) / TLane.Count;
         packed = (TWeight*)LargePages.Allocate((nuint)ByteLength);
-        TWeight* stored = (TWeight*)source.Address;
-        for (int panel = 0; panel < panels; panel++)
-            for (int lane = 0; lane < TLane.Count; lane++)
-            {
-                int row = panel * TLane.Count + lane;
-                for (int column = 0; column < Columns; column++)
-                    Panel(panel)[column * TLane.Count + lane] = row < Rows ? stored[(nint)row * Columns + column] : default;
-            }
+        Pack();
     }
 
     ~ShortRows() => Free();
@@ -104,6 +97,17 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
         if (packed == null) return;
         LargePages.Free(packed);
         packed = null;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Pack()
+    {
+        TWeight* stored = (TWeight*)source.Address;
+        for (int row = 0; row < panels * TLane.Count; row++, stored += Columns)
+        {
+            TWeight* target = Panel(row / TLane.Count) + row % TLane.Count;
+            for (int column = 0; column < Columns; column++, target += TLane.Count) *target = row < Rows ? stored[column] : default;
+        }
     }
 
     private TWeight* Panel(int panel) => packed + (nint)panel * Columns * TLane.Count;
