@@ -58,6 +58,12 @@ internal abstract unsafe class PanelScales(QuantizedMatrix matrix, PanelLayout l
     protected int Group(int step, int part)
         => Math.Min((step * PanelLayout.StepColumns + part * PanelLayout.StepColumns / Layout.ScalesPerStep) / Matrix.GroupSize, Groups - 1);
 
+    /// <summary>One value of each of 16 rows.</summary>
+    protected static void WriteColumn<T>(T[] values, int rowLength, int index, byte* to) where T : unmanaged
+    {
+        for (int r = 0; r < PanelLayout.Rows; r++) ((T*)to)[r] = values[r * rowLength + index];
+    }
+
     protected static bool IsFinite(ReadOnlySpan<Half> values)
     {
         bool finite = true;
@@ -96,13 +102,8 @@ internal sealed unsafe class HalfScales(QuantizedMatrix matrix, PanelLayout layo
     public override void Write(int step, int part, byte* to)
     {
         int group = Group(step, part);
-        Write(scales, group, (Half*)(to + Layout.ScaleOffset(part)));
-        if (Layout.HasOffsets) Write(offsets, group, (Half*)(to + Layout.OffsetOffset(part)));
-    }
-
-    private void Write(Half[] values, int group, Half* to)
-    {
-        for (int r = 0; r < PanelLayout.Rows; r++) to[r] = values[r * Groups + group];
+        WriteColumn(scales, Groups, group, to + Layout.ScaleOffset(part));
+        if (Layout.HasOffsets) WriteColumn(offsets, Groups, group, to + Layout.OffsetOffset(part));
     }
 }
 
@@ -174,21 +175,13 @@ internal sealed unsafe class FactoredScales(QuantizedMatrix matrix, PanelLayout 
     public override void Write(int step, int part, byte* to)
     {
         int group = Group(step, part);
-        Write(scales, group, (sbyte*)to + Layout.ScaleOffset(part));
-        if (Layout.HasOffsets) Write(offsets, group, (sbyte*)to + Layout.OffsetOffset(part));
+        WriteColumn(scales, Groups, group, to + Layout.ScaleOffset(part));
+        if (Layout.HasOffsets) WriteColumn(offsets, Groups, group, to + Layout.OffsetOffset(part));
     }
 
     public override void WriteBlock(int block, byte* to)
     {
-        for (int r = 0; r < PanelLayout.Rows; r++)
-        {
-            ((Half*)to)[r] = blockScales[r * blocks + block];
-            if (Layout.HasOffsets) ((Half*)(to + PanelLayout.BlockScaleBytes))[r] = blockOffsets[r * blocks + block];
-        }
-    }
-
-    private void Write(sbyte[] values, int group, sbyte* to)
-    {
-        for (int r = 0; r < PanelLayout.Rows; r++) to[r] = values[r * Groups + group];
+        WriteColumn(blockScales, blocks, block, to);
+        if (Layout.HasOffsets) WriteColumn(blockOffsets, blocks, block, to + PanelLayout.BlockScaleBytes);
     }
 }
