@@ -35,7 +35,7 @@ internal static class Routes
         {
             context.Response.ContentType = PrometheusText.ContentType;
             return context.Response.WriteAsync(api.Metrics.ToPrometheus(slot.Model), context.RequestAborted);
-        }).WithMetadata(new OpenToAll(), new Probe()); // as at vLLM: scrapers and the inference gateway send no key
+        }).WithMetadata(new Probe());
         Get(app, "/openapi.json", ApiDocument.WriteJson);
         Get(app, "/docs", ApiDocument.WritePage);
         Get(app, "/version", context => context.Response.WriteJsonAsync(ServerVersion.Current, ServerJson.Default.ServerVersion));
