@@ -68,6 +68,13 @@ def main():
     poly, mid = interpolate(lambda r: (math.exp(r) - 1 - r) / (r * r) if abs(r) > 1e-3 else 0.5 + r / 6 + r * r / 24 + r ** 3 / 120, -half, half, 5)
     report("exp, |r| <= ln 2 / 2", poly, mid, [abs((1 + r + r * r * evaluate(poly, r - mid)) / math.exp(r) - 1) for r in grid(-half, half)])
 
+    # 2^r = 1 + r * P(r) on 0 <= r < 1
+    poly, mid = interpolate(lambda r: (2 ** r - 1) / r if r > 1e-6 else math.log(2) * (1 + r * math.log(2) / 2), 0.0, 1.0, 4)
+    for k in range(4, 0, -1):  # from powers of r - 1/2 to powers of r
+        for i in range(k - 1, 4):
+            poly[i] -= mid * poly[i + 1]
+    report("exp2, 0 <= r < 1", poly, 0.0, [abs((1 + r * evaluate(poly, r)) / 2 ** r - 1) for r in grid(0.0, 1.0)])
+
 
 if __name__ == "__main__":
     main()

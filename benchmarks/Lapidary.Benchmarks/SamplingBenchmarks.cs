@@ -29,6 +29,7 @@ public class SamplingBenchmarks : IHostWork, IDisposable
             SamplingKind.Greedy => new() { Temperature = 0 },
             SamplingKind.TopKTopP => new() { TopK = 64, TopP = 0.95 },
             SamplingKind.TopP => new() { TopP = 0.95 },
+            SamplingKind.MinP => new() { MinP = 0.05 },
             _ => new(),
         };
         for (int text = 0; text < Texts; text++)
@@ -62,5 +63,6 @@ public enum SamplingKind
     Greedy,
     TopKTopP,
     TopP,
+    MinP,
     Temperature,
 }

@@ -66,6 +66,19 @@ public readonly unsafe struct V1(float value) : IFloatLane<V1>
     public static V1 PowerOfTwo(V1 n) => new(BitConverter.Int32BitsToSingle(((int)n.Value + 127) << 23));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Fraction(V1 x)
+    {
+        float finite = float.MaxNative(-127, x.Value);
+        return new(finite - MathF.Floor(finite));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Scale(V1 a, V1 x) => new(a.Value * PowerOfTwo(new(MathF.Floor(float.MaxNative(-127, x.Value)))).Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V1 Larger(V1 a, V1 b) => new(float.MaxNative(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V1 SelectLess(V1 a, V1 b, V1 less, V1 otherwise) => a.Value < b.Value ? less : otherwise;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -73,6 +73,19 @@ public readonly unsafe struct V16(Vector512<float> value) : IFloatLane<V16>
     public static V16 PowerOfTwo(V16 n) => new(((Vector512.ConvertToInt32(n.Value) + Vector512.Create(127)) << 23).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Fraction(V16 x) => Avx512DQ.IsSupported
+        ? new(Avx512DQ.Reduce(x.Value, 0b01)) // from the integer below
+        : new(Vector512.Create(V8.Fraction(new(x.Value.GetLower())).Value, V8.Fraction(new(x.Value.GetUpper())).Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Scale(V16 a, V16 x) => Avx512F.IsSupported
+        ? new(Avx512F.Scale(a.Value, x.Value))
+        : new(Vector512.Create(V8.Scale(new(a.Value.GetLower()), new(x.Value.GetLower())).Value, V8.Scale(new(a.Value.GetUpper()), new(x.Value.GetUpper())).Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V16 Larger(V16 a, V16 b) => new(Vector512.MaxNative(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V16 SelectLess(V16 a, V16 b, V16 less, V16 otherwise) => new(Vector512.ConditionalSelect(Vector512.LessThan(a.Value, b.Value), less.Value, otherwise.Value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

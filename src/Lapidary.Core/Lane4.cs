@@ -79,6 +79,19 @@ public readonly unsafe struct V4(Vector128<float> value) : IFloatLane<V4>
     public static V4 PowerOfTwo(V4 n) => new(((Vector128.ConvertToInt32(n.Value) + Vector128.Create(127)) << 23).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Fraction(V4 x)
+    {
+        Vector128<float> finite = Vector128.MaxNative(Vector128.Create(-127f), x.Value);
+        return new(finite - Vector128.Floor(finite));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Scale(V4 a, V4 x) => new(a.Value * PowerOfTwo(new(Vector128.Floor(Vector128.MaxNative(Vector128.Create(-127f), x.Value)))).Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V4 Larger(V4 a, V4 b) => new(Vector128.MaxNative(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V4 SelectLess(V4 a, V4 b, V4 less, V4 otherwise) => new(Vector128.ConditionalSelect(Vector128.LessThan(a.Value, b.Value), less.Value, otherwise.Value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

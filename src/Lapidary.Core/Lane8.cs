@@ -73,6 +73,19 @@ public readonly unsafe struct V8(Vector256<float> value) : IFloatLane<V8>
     public static V8 PowerOfTwo(V8 n) => new(((Vector256.ConvertToInt32(n.Value) + Vector256.Create(127)) << 23).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Fraction(V8 x)
+    {
+        Vector256<float> finite = Vector256.MaxNative(Vector256.Create(-127f), x.Value);
+        return new(finite - Vector256.Floor(finite));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Scale(V8 a, V8 x) => new(a.Value * PowerOfTwo(new(Vector256.Floor(Vector256.MaxNative(Vector256.Create(-127f), x.Value)))).Value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V8 Larger(V8 a, V8 b) => new(Vector256.MaxNative(a.Value, b.Value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V8 SelectLess(V8 a, V8 b, V8 less, V8 otherwise) => new(Vector256.ConditionalSelect(Vector256.LessThan(a.Value, b.Value), less.Value, otherwise.Value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -35,6 +35,23 @@ public static class LaneMath
         return p * T.PowerOfTwo(half) * T.PowerOfTwo(n - half);
     }
 
+    /// <summary>
+    /// 2^x for x up to 127, to 3e-7 of it, in a third of the operations of <see cref="Exp"/>: 2^⌊x⌋ · 2^r with 0 ≤ r &lt; 1.
+    /// At most 2^-126 below -126, NaN stays.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static T Exp2<T>(T x) where T : struct, IFloatLane<T>
+    {
+        T r = T.Fraction(x);
+        T p = T.Const(0.0017883687415286204);
+        p = T.MultiplyAdd(p, r, T.Const(0.0091993875995428909));
+        p = T.MultiplyAdd(p, r, T.Const(0.055657054386182424));
+        p = T.MultiplyAdd(p, r, T.Const(0.24020719419078551));
+        p = T.MultiplyAdd(p, r, T.Const(0.69314756755796347));
+        p = T.MultiplyAdd(p, r, T.Const(1));
+        return T.Scale(p, x);
+    }
+
     /// <summary>tanh x: odd polynomial below 0.625, where the other form would cancel; 1 - 2 / (e^2x + 1) above.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Tanh<T>(T x) where T : struct, IFloatLane<T>

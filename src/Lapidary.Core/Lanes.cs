@@ -55,6 +55,15 @@ public unsafe interface IFloatLane<T> : ILane<T> where T : struct, IFloatLane<T>
     /// <summary>2^n for integral n from -126 to 127.</summary>
     static abstract T PowerOfTwo(T n);
 
+    /// <summary>x - ⌊x⌋; 0 of -∞, and NaN stays.</summary>
+    static abstract T Fraction(T x);
+
+    /// <summary>a · 2^⌊x⌋ for x up to 127; at most a · 2^-126 for x below -126.</summary>
+    static abstract T Scale(T a, T x);
+
+    /// <summary>The larger, and either of the two when one is NaN: one instruction where <see cref="ILane{T}.Max"/> takes several.</summary>
+    static abstract T Larger(T a, T b);
+
     /// <summary>a &lt; b ? less : otherwise, element by element.</summary>
     static abstract T SelectLess(T a, T b, T less, T otherwise);
 

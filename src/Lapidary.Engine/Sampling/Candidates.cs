@@ -29,8 +29,7 @@ internal sealed class Candidates
         if (k < maxima.Length)
         {
             // The k-th largest maximum: k logits are at least that large, so no smaller one is among the k largest.
-            for (int block = 0; block < maxima.Length; block++) Offer(block, maxima[block], k, least);
-            if (count == k) least = values[0];
+            least = MathF.Max(least, Take(maxima, 0, k, least));
             count = 0;
         }
         for (int block = 0; block < maxima.Length; block++)

@@ -58,24 +58,6 @@ internal static class Logits
         return block * BlockSize + Block(logits, block).IndexOf(max);
     }
 
-    /// <summary>Σ e^((logit - max) · scale) of every block.</summary>
-    /// <returns>The sum of all, in float64.</returns>
-    public static double Weights(ReadOnlySpan<float> logits, ReadOnlySpan<float> maxima, float max, float scale, Span<double> weights)
-    {
-        // Blocks whose every weight is below e^-32 of the largest: all of 262,144 such tokens are 3e-9 of the whole.
-        float negligible = max - 32 / scale;
-        double total = 0;
-        for (int block = 0; block < weights.Length; block++)
-        {
-            weights[block] = maxima[block] < negligible ? 0 : Weight(Block(logits, block), max, scale);
-            total += weights[block];
-        }
-        return total;
-    }
-
-    /// <summary>e^((logit - max) · scale)</summary>
-    public static double Weight(float logit, float max, float scale) => V1.Exp(new V1((logit - max) * scale)).Value;
-
     /// <summary>How many logits are larger.</summary>
     public static int CountAbove(ReadOnlySpan<float> logits, float value)
     {
@@ -87,16 +69,6 @@ internal static class Logits
         for (int i = vectors.Length * Vector256<float>.Count; i < logits.Length; i++)
             if (logits[i] > value) count++;
         return count;
-    }
-
-    private static double Weight(ReadOnlySpan<float> block, float max, float scale)
-    {
-        ReadOnlySpan<Vector256<float>> vectors = MemoryMarshal.Cast<float, Vector256<float>>(block);
-        Vector256<float> maxima = Vector256.Create(max), scales = Vector256.Create(scale), sums = default;
-        foreach (Vector256<float> v in vectors) sums += V8.Exp(new V8((v - maxima) * scales)).Value;
-        double sum = Vector256.Sum(Vector256.WidenLower(sums)) + Vector256.Sum(Vector256.WidenUpper(sums));
-        for (int i = vectors.Length * Vector256<float>.Count; i < block.Length; i++) sum += Weight(block[i], max, scale);
-        return sum;
     }
 
     /// <summary>Bit i is set when element i of the 8 is at least <paramref name="least"/>.</summary>

@@ -9,14 +9,13 @@ namespace Lapidary.Sampling;
 /// </summary>
 public sealed class Sampler
 {
-    // Enough for nearly every top-p without top-k; more are taken when they do not reach p.
-    private const int FirstCandidates = 256;
+    private const ulong Golden = 0x9E3779B97F4A7C15;
 
     private readonly SamplingParameters parameters;
     private readonly LogitAdjustments adjustments;
     private readonly Candidates candidates;
     private readonly float[] maxima;
-    private readonly double[] weights;
+    private readonly Weights? weights; // where a token is drawn from the whole vocabulary
     private readonly float[] unchanged; // the model's logits, where log-probabilities are wanted of a row that is changed
     private readonly LogprobReader? logprobs;
     private readonly long seed;
@@ -32,9 +31,9 @@ public sealed class Sampler
         this.parameters = parameters;
         this.seed = seed;
         adjustments = new LogitAdjustments(parameters, vocabSize, prompt, endIds, badWords);
-        candidates = new Candidates(parameters.IsGreedy ? 0 : parameters.TopK > 0 ? Math.Min(parameters.TopK, vocabSize) : FirstCandidates);
-        maxima = new float[Logits.Blocks(vocabSize)];
-        weights = parameters.IsGreedy || parameters.TopK > 0 ? [] : new double[maxima.Length];
+        if (!parameters.IsGreedy && parameters.TopK <= 0) weights = new Weights(vocabSize, (float)(1 / parameters.EffectiveTemperature));
+        candidates = new Candidates(parameters.IsGreedy ? 0 : Math.Clamp(parameters.TopK, 0, vocabSize));
+        maxima = weights is null ? new float[Logits.Blocks(vocabSize)] : [];
         if (parameters.Logprobs is { } top) logprobs = new LogprobReader(vocabSize, top);
         unchanged = logprobs is not null && adjustments.MayChange ? new float[vocabSize] : [];
     }
@@ -57,35 +56,41 @@ public sealed class Sampler
             adjustments.Apply(logits, output);
         }
 
-        float max = Logits.Maxima(logits, maxima);
+        float max = weights?.Read(logits) ?? Logits.Maxima(logits, maxima);
         if (float.IsNaN(max) || float.IsPositiveInfinity(max))
             throw new LogitsException($"the model produced logits that are not numbers at output token {output.Length}; its weights are damaged, or a layer overflowed");
         if (float.IsNegativeInfinity(max)) throw new GenerationException($"no token is left to choose from at output token {output.Length}");
 
-        int token = adjustments.Forced is { } forced ? forced : parameters.IsGreedy ? Logits.First(logits, maxima, max) : Draw(logits, max, Uniform(output.Length));
+        int token = adjustments.Forced is { } forced ? forced : parameters.IsGreedy ? Logits.First(logits, maxima, max) : Draw(logits, max, output.Length);
         adjustments.Add(token);
         return (token, logprobs?.Read(model, token));
     }
 
-    private int Draw(ReadOnlySpan<float> logits, float max, double uniform)
+    private int Draw(ReadOnlySpan<float> logits, float max, int step)
     {
         double temperature = parameters.EffectiveTemperature;
-        float scale = (float)(1 / temperature);
         float floor = parameters.MinP > 0 ? max + (float)(Math.Log(parameters.MinP) * temperature) : float.NegativeInfinity;
-        if (parameters.TopK > 0)
-        {
-            candidates.Select(logits, maxima, Math.Min(parameters.TopK, logits.Length), float.NegativeInfinity);
-            return DrawFromCandidates(max, scale, floor, Sum(candidates.Values, max, scale), uniform);
-        }
+        if (weights is not null) return DrawFromAll(weights, logits, floor, step);
+        float scale = (float)(1 / temperature);
+        candidates.Select(logits, maxima, Math.Min(parameters.TopK, logits.Length), float.NegativeInfinity);
+        return DrawFromCandidates(max, scale, floor, Sum(candidates.Values, max, scale), Uniform(step, draw: 0));
+    }
 
-        double all = Logits.Weights(logits, maxima, max, scale, weights);
-        if (parameters.TopP >= 1 && parameters.MinP <= 0) return DrawFromAll(logits, max, scale, uniform * all);
-        for (int k = Math.Min(FirstCandidates, logits.Length); ; k = (int)Math.Min(8L * k, logits.Length))
+    /// <summary>
+    /// Without sorting: by descending probability top-p keeps a token when those before it do not reach p. One that is drawn
+    /// and not kept bounds the next draw, which is among those before it. Whatever the bounds, kept tokens are drawn in
+    /// proportion to their probabilities.
+    /// </summary>
+    private int DrawFromAll(Weights weights, ReadOnlySpan<float> logits, float floor, int step)
+    {
+        double limit = parameters.TopP < 1 ? parameters.TopP * weights.Sum : double.PositiveInfinity;
+        Place bound = Place.Behind(floor);
+        if (parameters.MinP > 0) weights.Narrow(logits, bound, limit: 0);
+        for (int draw = 0; ; draw++)
         {
-            candidates.Select(logits, maxima, k, floor);
-            bool complete = candidates.Ids.Length < k || k == logits.Length;
-            if (complete || (parameters.TopP < 1 && Sum(candidates.Values, max, scale) >= parameters.TopP * all))
-                return DrawFromCandidates(max, scale, floor, all, uniform);
+            Place drawn = weights.Find(logits, bound, Uniform(step, draw) * weights.Sum);
+            if (weights.Narrow(logits, drawn, limit)) return drawn.Id;
+            bound = drawn;
         }
     }
 
@@ -98,56 +103,37 @@ public sealed class Sampler
         int kept = 0;
         while (kept < values.Length && (kept == 0 || values[kept] >= floor))
         {
-            reached += Logits.Weight(values[kept++], max, scale);
+            reached += Weights.Of(values[kept++], max, scale);
             if (parameters.TopP < 1 && reached >= parameters.TopP * total) break;
         }
         double target = uniform * reached, sum = 0;
         for (int i = 0; i < kept; i++)
         {
-            sum += Logits.Weight(values[i], max, scale);
+            sum += Weights.Of(values[i], max, scale);
             if (sum > target) return candidates.Ids[i];
         }
         return candidates.Ids[kept - 1];
     }
 
-    /// <summary>Inverse distribution function over the whole vocabulary, by id: the block first, then the token in it.</summary>
-    private int DrawFromAll(ReadOnlySpan<float> logits, float max, float scale, double target)
-    {
-        int last = 0;
-        double before = 0;
-        for (int block = 0; block < weights.Length; block++)
-        {
-            if (weights[block] == 0) continue;
-            last = block;
-            if (before + weights[block] > target) break;
-            before += weights[block];
-        }
-        ReadOnlySpan<float> tokens = Logits.Block(logits, last);
-        int token = 0;
-        for (int i = 0; i < tokens.Length; i++)
-        {
-            double weight = Logits.Weight(tokens[i], max, scale);
-            if (weight == 0) continue;
-            token = i;
-            before += weight;
-            if (before > target) break;
-        }
-        return last * Logits.BlockSize + token;
-    }
-
     private static double Sum(ReadOnlySpan<float> logits, float max, float scale)
     {
         double sum = 0;
-        foreach (float logit in logits) sum += Logits.Weight(logit, max, scale);
+        foreach (float logit in logits) sum += Weights.Of(logit, max, scale);
         return sum;
     }
 
-    /// <summary>SplitMix64 of seed and step: in [0, 1), 53 bits.</summary>
-    private double Uniform(int step)
+    /// <summary>In [0, 1), 53 bits. SplitMix64 of the seed gives each step a number, and of that number further draws.</summary>
+    private double Uniform(int step, int draw)
     {
-        ulong z = (ulong)seed + (ulong)(step + 1) * 0x9E3779B97F4A7C15;
+        ulong z = Mix((ulong)seed + (ulong)(step + 1) * Golden);
+        if (draw > 0) z = Mix(z + (ulong)draw * Golden);
+        return (z >> 11) * (1.0 / (1L << 53));
+    }
+
+    private static ulong Mix(ulong z)
+    {
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
         z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-        return ((z ^ (z >> 31)) >> 11) * (1.0 / (1L << 53));
+        return z ^ (z >> 31);
     }
 }

@@ -49,6 +49,10 @@ public sealed class LargeVocabularyTests
             Assert.Equal(0, Logits.Maxima(logits, maxima));
             logits[at] = float.NaN;
             Assert.True(float.IsNaN(Logits.Maxima(logits, maxima)), $"NaN at {at}");
+            Weights weights = new(1000, scale: 1);
+            Assert.True(float.IsNaN(weights.Read(logits)), $"NaN at {at}, weighed");
+            logits[0] = 100; // all but the first block weigh nothing
+            if (at > 0) Assert.True(float.IsNaN(weights.Read(logits)), $"NaN at {at}, not weighed");
         }
     }
 
