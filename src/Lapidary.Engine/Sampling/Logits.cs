@@ -9,7 +9,7 @@ namespace Lapidary.Sampling;
 /// </summary>
 internal static class Logits
 {
-    public const int BlockSize = 128;
+    public const int BlockSize = 256;
 
     public static int Blocks(int vocabSize) => (vocabSize + BlockSize - 1) / BlockSize;
 

@@ -112,7 +112,7 @@ public sealed class LargeVocabularyTests
     private static float[] Row(int size, bool coarse, Random random)
     {
         float[] row = [.. Enumerable.Range(0, size).Select(_ => coarse ? random.Next(-4, 5) : (float)(random.NextDouble() * 16 - 8))];
-        if (size > 300 && random.Next(2) == 0) row.AsSpan(128, 128).Fill(float.NegativeInfinity);
+        if (size > 600 && random.Next(2) == 0) row.AsSpan(256, 256).Fill(float.NegativeInfinity);
         return row;
     }
 }
