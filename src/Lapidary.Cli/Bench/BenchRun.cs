@@ -22,7 +22,7 @@ internal static class BenchRun
         profiling?.Clear();
         double decode = plan.Batch * plan.Generate / Median(bench.Decode());
         IReadOnlyList<OperationRow>? decodeRows = Rows(profiling);
-        double after = probe.Measure(), reads = Math.Max(before, after);
+        double after = probe.Measure(), reads = (before + after) / 2;
 
         long weights = model.Network.BytesPerToken, keysValues = CacheSize.BytesRead(model.Config, model.Cache.Type, plan.Depth + plan.Generate / 2);
         return new BenchResult(

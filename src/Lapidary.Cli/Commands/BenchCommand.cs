@@ -101,7 +101,7 @@ internal sealed record BenchResult(
             ("decode with drafts", Drafted is null ? "" : Text($"{Drafted.DecodeTokensPerSecond:0.0} tokens/s, {Drafted.PlainTokensPerSecond:0.0} without, after a prompt that repeats itself ({Drafted.AcceptanceRate:0%} of draft tokens accepted, {Drafted.TokensPerDraft:0.0} tokens a step)")),
             ("weights of a token", Text($"{DecodeBytesPerToken / 1e6:0.0} MB")),
             ("keys and values of a token", Text($"{DecodeKvBytesPerToken / 1e6:0.0} MB in {KvCacheDtype}")),
-            ("memory reads at most", Text($"{ProbeBeforeGbPerSecond:0.0} GB/s before, {ProbeAfterGbPerSecond:0.0} after")),
+            ("memory reads", Text($"{ProbeBeforeGbPerSecond:0.0} GB/s before, {ProbeAfterGbPerSecond:0.0} after")),
             ("decode's share of it", Batch == 1 ? Text($"{DecodeShareOfProbe:0.00}") : "for one text only"),
             ("load", Text($"{LoadSeconds:0.00} s")), ("weights", Text($"{WeightsBytes / 1e9:0.00} GB")), ("peak memory", Text($"{PeakRssBytes / 1e9:0.00} GB")),
         })

@@ -13,6 +13,9 @@ internal static class AssemblyConvention
 {
     private const int FirstKept = 6, LastKept = 15, KeptBytes = 168;
 
+    /// <summary>Holds the arguments until the kernel changes it.</summary>
+    public static AssemblerRegister64 Arguments => OperatingSystem.IsWindows() ? rcx : rdi;
+
     public static void Begin(Assembler code, params ReadOnlySpan<(AssemblerRegister64 Register, string Field)> loads)
     {
         bool windows = OperatingSystem.IsWindows();
@@ -22,8 +25,11 @@ internal static class AssemblyConvention
             for (int i = FirstKept; i <= LastKept; i++) code.vmovups(__xmmword_ptr[rsp + 16 * (i - FirstKept)], Xmm(i));
         }
         foreach ((AssemblerRegister64 register, string field) in loads)
-            code.mov(register, __qword_ptr[(windows ? rcx : rdi) + (int)Marshal.OffsetOf<TileArguments>(field)]);
+            code.mov(register, __qword_ptr[Arguments + Offset(field)]);
     }
+
+    /// <summary>Of a field of the arguments, in bytes.</summary>
+    public static int Offset(string field) => (int)Marshal.OffsetOf<TileArguments>(field);
 
     /// <summary>Ends the kernel and gives its bytes.</summary>
     public static byte[] End(Assembler code)

@@ -8,6 +8,9 @@ namespace Lapidary.Cpu.Assembly;
 internal sealed unsafe class BFloat16Matrix(StoredTensor tensor)
     : AssembledMatrix(checked((int)tensor.Shape[0]), checked((int)tensor.Shape[1]))
 {
+    private const int RowByRowTokens = 5; // up to so many tokens the memory is the bound, and it is fastest row by row
+    private const int BlockBytes = 512 << 10; // hidden states that stay in a core's second cache while all rows pass by
+
     private static readonly ConcurrentDictionary<(int Columns, int Rows), Lazy<TileKernels>> kernelsBySize = new();
     private readonly TileKernels fours = Kernels(checked((int)tensor.Shape[1]), RowTile.TileRows), ones = Kernels(checked((int)tensor.Shape[1]), 1);
 
@@ -19,9 +22,9 @@ internal sealed unsafe class BFloat16Matrix(StoredTensor tensor)
 
     public override void MultiplyWritten(int from, int to, byte* written, int tokens, float* y, nint yStride)
     {
-        int row = from;
-        for (; row <= to - RowTile.TileRows; row += RowTile.TileRows) Run(fours, row, written, tokens, y, yStride);
-        for (; row < to; row++) Run(ones, row, written, tokens, y, yStride);
+        int most = Math.Max(1, (int)(BlockBytes / Form.RowBytes / RowTile.MaxTokens)) * RowTile.MaxTokens;
+        for (int token = 0; token < tokens; token += most)
+            MultiplyBlock(from, to, written + token * Form.RowBytes, Math.Min(most, tokens - token), y + token * yStride, yStride);
     }
 
     public override void CopyRow(int row, float scale, float* output)
@@ -35,14 +38,28 @@ internal sealed unsafe class BFloat16Matrix(StoredTensor tensor)
         // The elements are where the checkpoint has them.
     }
 
-    private void Run(TileKernels kernels, int row, byte* written, int tokens, float* y, nint yStride)
+    private void MultiplyBlock(int from, int to, byte* written, int tokens, float* y, nint yStride)
     {
-        TileArguments arguments = new() { Weights = (byte*)tensor.Address + (nint)row * Columns * 2, OutputStride = yStride * sizeof(float) };
-        for (int tile = 0; tile < tokens; tile += RowTile.MaxTokens)
+        int row = from;
+        if (tokens > RowByRowTokens)
+            for (; row <= to - RowTile.TileRows; row += RowTile.TileRows) Run(fours, RowTile.TileRows, row, written, tokens, y, yStride);
+        for (; row < to; row++) Run(ones, 1, row, written, tokens, y, yStride);
+    }
+
+    /// <summary>Some rows times all tokens, in tiles of even size.</summary>
+    private void Run(TileKernels kernels, int rows, int row, byte* written, int tokens, float* y, nint yStride)
+    {
+        nint rowBytes = (nint)Columns * sizeof(ushort);
+        TileArguments arguments = new() { Weights = (byte*)tensor.Address + row * rowBytes, OutputStride = yStride * sizeof(float) };
+        int tiles = (tokens + RowTile.MaxTokens - 1) / RowTile.MaxTokens, token = 0;
+        for (int tile = 1; tile <= tiles; tile++)
         {
-            arguments.Activations = written + tile * Form.RowBytes;
-            arguments.Output = y + tile * yStride + row;
-            kernels.Run(Math.Min(RowTile.MaxTokens, tokens - tile), &arguments);
+            int count = tokens * tile / tiles - token;
+            arguments.Activations = written + token * Form.RowBytes;
+            arguments.Output = y + token * yStride + row;
+            arguments.Ahead = arguments.Weights + (RowTile.TileRows + rows - RowTile.LinesAhead(rows, count)) * rowBytes;
+            kernels.Run(count, &arguments);
+            token += count;
         }
     }
 

@@ -67,6 +67,7 @@ internal sealed unsafe class IntegerMatrix : AssembledMatrix
             TileArguments arguments = new()
             {
                 Weights = panels.Panel(panel),
+                Ahead = panels.Panel(panel + 1),
                 OutputStride = yStride * sizeof(float),
                 Steps = panels.Steps,
                 RowMask = panels.RowMask(panel),

@@ -6,7 +6,8 @@ namespace Lapidary.Cpu.Assembly;
 /// <summary>
 /// Rows of bfloat16 weights as they are stored times tokens in bfloat16 (AVX512-BF16): 4 rows × up to 6 tokens, or 1 row.
 /// A register holds 32 columns of one row; products and sums are float32. Every (row, token) pair is summed in the same
-/// order whatever the tile. Strides and the last columns' mask are part of the code.
+/// order whatever the tile. Strides and the last columns' mask are part of the code. Rows lie one after the other, which
+/// the processor foresees in a tile of 1 row and few tokens only; others ask for rows that come next, in that order.
 /// </summary>
 internal sealed class RowTile(int columns, int rows)
 {
@@ -20,7 +21,7 @@ internal sealed class RowTile(int columns, int rows)
     public byte[] Assemble(int tokens)
     {
         AssemblyConvention.Begin(code, (r8, nameof(TileArguments.Weights)), (r9, nameof(TileArguments.Activations)),
-            (r10, nameof(TileArguments.Output)), (r11, nameof(TileArguments.OutputStride)));
+            (r10, nameof(TileArguments.Output)), (r11, nameof(TileArguments.OutputStride)), (rdx, nameof(TileArguments.Ahead)));
         for (int i = 0; i < rows * tokens; i++) code.vpxord(zmm[8 + i], zmm[8 + i], zmm[8 + i]);
         int whole = columns / StepColumns, rest = columns % StepColumns;
         if (whole > 0)
@@ -29,6 +30,8 @@ internal sealed class RowTile(int columns, int rows)
             Label loop = code.CreateLabel();
             code.Label(ref loop);
             for (int r = 0; r < rows; r++) code.vmovdqu32(zmm[r], __zmmword_ptr[r8 + r * weightStride]);
+            for (int i = 0; i < LinesAhead(rows, tokens); i++) code.prefetcht1(__byte_ptr[rdx + i * StepBytes]);
+            code.add(rdx, LinesAhead(rows, tokens) * StepBytes);
             Multiply(tokens);
             code.add(r8, StepBytes);
             code.add(r9, StepBytes);
@@ -51,6 +54,9 @@ internal sealed class RowTile(int columns, int rows)
         }
         return AssemblyConvention.End(code);
     }
+
+    /// <summary>How many lines a step asks for, so how many rows a tile does.</summary>
+    public static int LinesAhead(int rows, int tokens) => rows == TileRows ? 4 : tokens > 2 ? 2 : 0;
 
     private static AssemblerRegisterZMM Sum(int row, int token, int tokens) => zmm[8 + row * tokens + token];
 

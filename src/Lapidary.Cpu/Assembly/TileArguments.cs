@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Lapidary.Cpu.Assembly;
 
-/// <summary>What a tile kernel is given: one panel of 16 weight rows and a tile of tokens. Machine code reads it by offset.</summary>
+/// <summary>What a tile kernel is given: some weight rows and a tile of tokens. Machine code reads it by offset.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct TileArguments
 {
@@ -23,4 +23,7 @@ internal unsafe struct TileArguments
 
     /// <summary>Bit r: row r of the panel exists.</summary>
     public nint RowMask;
+
+    /// <summary>Weights that are needed soon: lines from here on are asked for.</summary>
+    public byte* Ahead;
 }

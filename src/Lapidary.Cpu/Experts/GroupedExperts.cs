@@ -7,8 +7,8 @@ namespace Lapidary.Cpu.Experts;
 /// <summary>Tokens sorted by expert in padded blocks, as in vLLM's Triton kernel, on any weights.</summary>
 internal sealed class GroupedExperts(WorkerPool pool, Workspace workspace, CpuOptions options) : IExpertBackend
 {
-    // A block's inputs and results fit a core's second cache at any model's width.
-    private const int BlockSize = 32;
+    // So many that few experts of a 512-token prompt have two blocks: each of them reads the weights.
+    private const int BlockSize = 64;
 
     public string Name => "grouped";
     public string Purpose => $"tokens sorted by expert in blocks, grouped GEMMs, {(options.Arithmetic == Arithmetic.Exact ? "float32" : "narrow")} hidden states, any weights";

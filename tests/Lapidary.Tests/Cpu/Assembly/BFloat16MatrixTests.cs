@@ -48,6 +48,7 @@ public sealed unsafe class BFloat16MatrixTests
     [InlineData(22, 66, 17)]
     [InlineData(33, 704, 6)]
     [InlineData(5, 31, 13)]
+    [InlineData(6, 8200, 65)]
     public void Results_are_sums_of_products_of_rounded_values(int rows, int columns, int tokens)
     {
         Assert.SkipUnless(CpuFeatures.HasAvx512Bf16, "needs AVX512-BF16");
@@ -65,16 +66,18 @@ public sealed unsafe class BFloat16MatrixTests
         Assert.True(Math.Sqrt(error / norm) < 1e-6, $"relative error {Math.Sqrt(error / norm)}");
     }
 
-    [Fact]
-    public void A_token_does_not_depend_on_its_neighbours_nor_a_row_on_its_share()
+    [Theory]
+    [InlineData(23, 88, 26)]
+    [InlineData(6, 8200, 65)] // more tokens than one pass over the rows takes
+    public void A_token_does_not_depend_on_its_neighbours_nor_a_row_on_its_share(int rows, int columns, int tokens)
     {
         Assert.SkipUnless(CpuFeatures.HasAvx512Bf16, "needs AVX512-BF16");
-        ushort[] weights = Weights(23, 88);
-        float[] x = Tokens(13, 88), all = Multiply(weights, 23, 88, x, 13, 0, 23);
-        for (int tokens = 1; tokens < 13; tokens++)
-            Assert.Equal(all[((13 - tokens) * 23)..], Multiply(weights, 23, 88, x[((13 - tokens) * 88)..], tokens, 0, 23));
-        float[] part = Multiply(weights, 23, 88, x, 13, 5, 22);
-        for (int i = 0; i < part.Length; i++) Assert.Equal(i % 23 is >= 5 and < 22 ? all[i] : 0, part[i]);
+        ushort[] weights = Weights(rows, columns);
+        float[] x = Tokens(tokens, columns), all = Multiply(weights, rows, columns, x, tokens, 0, rows);
+        for (int last = 1; last < tokens; last++)
+            Assert.Equal(all[((tokens - last) * rows)..], Multiply(weights, rows, columns, x[((tokens - last) * columns)..], last, 0, rows));
+        float[] part = Multiply(weights, rows, columns, x, tokens, 1, rows - 1);
+        for (int i = 0; i < part.Length; i++) Assert.Equal(i % rows >= 1 && i % rows < rows - 1 ? all[i] : 0, part[i]);
     }
 
     [Fact]
