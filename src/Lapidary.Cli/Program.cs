@@ -35,7 +35,10 @@ if (parsed.Errors.Count > 0)
 
 try
 {
-    return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    InvocationConfiguration invocation = new() { EnableDefaultExceptionHandler = false };
+    // By default a signal ends the process after two seconds; a server has its own bound (--shutdown-timeout).
+    if (parsed.CommandResult.Command.Name == ServeCommand.Name && parsed.CommandResult.Parent is CommandResult { Command: RootCommand }) invocation.ProcessTerminationTimeout = null;
+    return await parsed.InvokeAsync(invocation);
 }
 catch (OperationCanceledException)
 {

@@ -39,7 +39,7 @@ internal sealed class ServeOptions
     public Option<double?> RequestTimeout { get; } = new("--request-timeout") { Description = "Most seconds from arrival to the last token; none by default." };
     public Option<double?> QueueTimeout { get; } = new("--queue-timeout") { Description = "Most seconds in the queue; none by default." };
     public Option<double?> WriteTimeout { get; } = new("--write-timeout") { Description = "Most seconds that one write waits for a client that does not read; 30 by default." };
-    public Option<double?> ShutdownTimeout { get; } = new("--shutdown-timeout") { Description = "Most seconds that running requests go on after SIGTERM; 30 by default." };
+    public Option<double?> ShutdownTimeout { get; } = new("--shutdown-timeout") { Description = "Most seconds that running requests go on after SIGTERM; 30 by default, 0 ends them at once." };
     public Option<string?> OtlpEndpoint { get; } = new("--otlp-endpoint") { Description = "Send OpenTelemetry traces and metrics to this address by OTLP; nowhere by default." };
     public Option<string?> OtlpProtocol { get; } = new("--otlp-protocol") { Description = "grpc (default; collectors listen on port 4317) or http/protobuf (port 4318)." };
     public Option<string?> LogFormat { get; } = new("--log-format") { Description = "text or json; text by default. Logs go to standard error." };

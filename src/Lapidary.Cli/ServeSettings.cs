@@ -64,7 +64,7 @@ internal sealed class ServeSettings(ServeOptions options, Settings settings)
             RequestTimeout = Seconds(options.RequestTimeout),
             QueueTimeout = Seconds(options.QueueTimeout),
             WriteTimeout = Seconds(options.WriteTimeout) ?? defaults.WriteTimeout,
-            ShutdownTimeout = Seconds(options.ShutdownTimeout) ?? defaults.ShutdownTimeout,
+            ShutdownTimeout = settings.Get(options.ShutdownTimeout) is 0 ? TimeSpan.Zero : Seconds(options.ShutdownTimeout) ?? defaults.ShutdownTimeout,
             OtlpEndpoint = settings.Get(options.OtlpEndpoint) is { } endpoint ? Address(endpoint) : null,
             OtlpProtocol = settings.Get(options.OtlpProtocol) == "http/protobuf" ? OtlpProtocol.HttpProtobuf : OtlpProtocol.Grpc,
             LogFormat = settings.Get(options.LogFormat) == "json" ? LogFormat.Json : LogFormat.Text,

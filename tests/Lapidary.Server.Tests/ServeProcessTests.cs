@@ -30,12 +30,17 @@ public sealed class ServeProcessTests
     {
         foreach (string signal in signals)
         {
-            using Process kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"])!;
-            await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
+            await Kill(process, signal);
             await Task.Delay(50, TestContext.Current.CancellationToken);
         }
         await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(40), TestContext.Current.CancellationToken);
         return process.ExitCode;
+    }
+
+    private static async Task Kill(Process process, string signal)
+    {
+        using Process kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"])!;
+        await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
     }
 
     [Fact]
@@ -152,16 +157,38 @@ public sealed class ServeProcessTests
         return await response.Content.ReadAsStringAsync();
     }
 
-    [Fact]
-    public async Task A_second_signal_ends_running_requests_at_once()
+    /// <summary>With a bound of 0 the first one does.</summary>
+    [Theory, InlineData("30", "TERM", "TERM"), InlineData("0", "TERM"), InlineData("0", "INT")]
+    public async Task A_second_signal_ends_running_requests_at_once(string timeout, params string[] signals)
     {
-        (Process process, HttpClient client) = await Serve([]);
+        (Process process, HttpClient client) = await Serve([], "--shutdown-timeout", timeout);
         using (process)
         using (client)
         {
             Task<Answer> running = client.Post("/v1/chat/completions", """{"messages":[{"role":"user","content":"a"}],"max_tokens":1900,"ignore_eos":true,"n":64}""");
-            await Task.Delay(300, TestContext.Current.CancellationToken);
-            Assert.Equal(0, await End(process, "TERM", "TERM"));
+            await Until(async () => (await client.Get("/metrics")).Body.Contains("vllm:request_params_n_count{model_name=\"gemma4-tiny\",engine=\"0\"} 1.0", StringComparison.Ordinal));
+            Assert.Equal(0, await End(process, signals));
+            (await running).AssertError(503, null, "shutting_down");
+        }
+    }
+
+    /// <summary>The framework of the command line would end every process two seconds after a signal.</summary>
+    [Fact]
+    public async Task Nothing_but_its_own_bound_ends_running_requests()
+    {
+        (Process process, HttpClient client) = await Serve([], "--shutdown-timeout", "600");
+        using (process)
+        using (client)
+        {
+            Task<Answer> running = client.Post("/v1/chat/completions", """{"messages":[{"role":"user","content":"a"}],"max_tokens":1900,"ignore_eos":true,"n":128}""");
+            await Until(async () => (await client.Get("/metrics")).Body.Contains("vllm:request_params_n_count{model_name=\"gemma4-tiny\",engine=\"0\"} 1.0", StringComparison.Ordinal));
+            await Kill(process, "TERM");
+            for (int i = 0; i < 30; i++)
+            {
+                Assert.Equal(200, (await client.Get("/health")).Status);
+                await Task.Delay(100, TestContext.Current.CancellationToken);
+            }
+            Assert.Equal(0, await End(process, "TERM"));
             (await running).AssertError(503, null, "shutting_down");
         }
     }
