@@ -63,6 +63,21 @@ public sealed class ThinkingBudgetTests(Server server)
         }
     }
 
+    /// <summary>The model writes "thought" and line ends only, since nothing else is allowed.</summary>
+    [Theory, InlineData(",\"thinking_token_budget\":3", 3), InlineData(",\"thinking_token_budget\":0", 0), InlineData("", 6)]
+    public async Task Reasoning_that_begins_without_its_token_is_bounded(string budget, int most)
+    {
+        const int thought = 577, lineEnd = 107;
+        Answer answer = await server.Client.Post(Chat, $$$"""
+            {"messages":[{"role":"user","content":"a"}],"reasoning_effort":"high","temperature":0,"max_tokens":8,"return_token_ids":true,"repetition_penalty":1000,
+            "allowed_token_ids":[{{{thought}}},{{{lineEnd}}}],"logit_bias":{"{{{thought}}}":50,"{{{lineEnd}}}":99}{{{budget}}}}
+            """);
+        int[] ids = Ids(answer.Json["choices"]![0]!);
+        Assert.Equal([thought, .. Enumerable.Repeat(lineEnd, most + 1)], ids[..(most + 2)]);
+        if (budget.Length > 0) Assert.Equal(Close, ids[most + 2]);
+        Assert.Equal((8, most), (ids.Length, ReasoningTokens(answer.Json)));
+    }
+
     [Fact]
     public async Task Each_of_n_choices_has_the_whole_budget()
     {

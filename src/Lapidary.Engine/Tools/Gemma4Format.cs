@@ -13,7 +13,7 @@ internal sealed class Gemma4Format : OutputFormat
 
     internal override bool Fits(OutputSigns signs) => signs.HasToken(Gemma4Grammar.ToolOpen) && signs.HasToken(Gemma4Grammar.ChannelOpen);
 
-    internal override ReasoningMarkers Reasoning => new(Gemma4Grammar.ChannelOpen, Gemma4Grammar.ChannelClose, Gemma4Grammar.ToolOpen, Gemma4Grammar.EndsInsideChannel);
+    internal override ReasoningMarkers Reasoning => new(Gemma4Grammar.ChannelOpen, Gemma4Grammar.ChannelClose, Gemma4Grammar.ToolOpen, Gemma4Grammar.EndsInsideChannel) { Label = Gemma4Grammar.Label };
 
     internal override OutputGrammar CreateGrammar(OutputParserOptions options, OutputWriter output) => new Gemma4Grammar(options, output);
 }

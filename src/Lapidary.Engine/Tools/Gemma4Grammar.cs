@@ -10,8 +10,8 @@ namespace Lapidary.Tools;
 /// </summary>
 internal sealed class Gemma4Grammar : OutputGrammar
 {
-    public const string ChannelOpen = "<|channel>", ChannelClose = "<channel|>", ToolOpen = "<|tool_call>";
-    private const string ToolClose = "<tool_call|>", StringQuote = "<|\"|>", Label = "thought\n", CallWord = "call:";
+    public const string ChannelOpen = "<|channel>", ChannelClose = "<channel|>", ToolOpen = "<|tool_call>", Label = "thought\n";
+    private const string ToolClose = "<tool_call|>", StringQuote = "<|\"|>", CallWord = "call:";
     private const int LongestHeader = 256;
 
     /// <summary>The model's turn is over, or it waits for the tool.</summary>

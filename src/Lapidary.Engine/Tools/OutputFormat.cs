@@ -1,3 +1,4 @@
+using System.Text;
 using Lapidary.Sampling;
 using Lapidary.Tokenizers;
 
@@ -27,8 +28,14 @@ public abstract class OutputFormat
         if (Reasoning is not { } markers || tokenizer.TokenToId(markers.Open) is not { } open || tokenizer.TokenToId(markers.Close) is not { } close) return null;
         // The grammar takes a call out of the reasoning only where there are tools to call.
         int? call = options.Tools.Count > 0 && markers.Call is { } marker ? tokenizer.TokenToId(marker) : null;
-        return new ReasoningBudget(tokens, open, close, call is { } id ? [id] : [], markers.IsOpenAfter(options.Prompt));
+        return new ReasoningBudget(tokens, open, close, call is { } id ? [id] : [], markers.IsOpenAfter(options.Prompt))
+        {
+            Label = markers.Label is { } label ? new ReasoningLabel(label, token => TextOf(tokenizer, token, options.SpecialText)) : null,
+        };
     }
+
+    private static string TextOf(Tokenizer tokenizer, int token, SpecialText special)
+        => !tokenizer.Contains(token) || (special == SpecialText.Skip && tokenizer.IsSpecial(token)) ? "" : Encoding.UTF8.GetString(tokenizer.TokenBytes(token));
 
     internal abstract OutputGrammar CreateGrammar(OutputParserOptions options, OutputWriter output);
 

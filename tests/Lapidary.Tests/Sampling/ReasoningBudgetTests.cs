@@ -76,6 +76,33 @@ public sealed class ReasoningBudgetTests
     public void A_budget_that_cannot_be_is_refused(int tokens, int open, int close)
         => Assert.Equal("reasoning", Assert.Throws<ParameterException>(() => new SamplingParameters { Reasoning = new(tokens, open, close, [], IsOpen: false) }.Checked(Vocab)).Parameter);
 
+    [Theory]
+    [InlineData("thought|\n|a|b|c", 4)] // label, two tokens of reasoning, then it is closed
+    [InlineData("thought\n|a|b|c", 3)]
+    [InlineData("tho||ught|\n\n|a|b|c", 6)] // a hidden token; a line end too many
+    [InlineData("thought|a|b|c", -1), InlineData("thoughts\n|a|b|c", -1), InlineData(" thought|\n|a|b|c", -1), InlineData("a|thought|\n|b|c|d", -1)]
+    [InlineData("CLOSE|thought|\n|a|b|c", -1), InlineData("CALL|thought|\n|a|b|c", -1)] // after a marker it is text
+    [InlineData("OPEN|thought|\n|a|b|c", 3)] // and after the opening one part of the reasoning
+    public void The_label_opens_reasoning_at_the_beginning_of_an_output_only(string output, int closedBefore)
+    {
+        string[] texts = output.Split('|');
+        int[] tokens = [.. texts.Select((text, i) => text switch { "OPEN" => Open, "CLOSE" => Close, "CALL" => Call, _ => Vocab + i })];
+        ReasoningLimit limit = new(Budget(2, isOpen: false) with { Label = new ReasoningLabel("thought\n", token => texts[token - Vocab]) });
+        List<int> closed = [];
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            if (limit.Forced is not null) closed.Add(i);
+            limit.Add(tokens[i]);
+        }
+        Assert.Equal(closedBefore, closed is [var first, ..] ? first : -1);
+        ReasoningLimit without = new(Budget(2, isOpen: false));
+        foreach (int token in tokens.Where(token => token != Open))
+        {
+            without.Add(token);
+            Assert.Null(without.Forced);
+        }
+    }
+
     [Fact]
     public void Preemption_does_not_change_the_count()
     {
