@@ -38,6 +38,9 @@ public enum Bound
     Maximum,
 }
 
+/// <summary>A request forbids every token that could come next.</summary>
+public sealed class NothingToChooseException(string message) : RequestException(message);
+
 /// <summary>A prompt leaves no room for output in the context.</summary>
 public sealed class ContextOverflowException(int promptTokens, int contextLength, string message) : RequestException(message)
 {

@@ -30,6 +30,17 @@ public sealed class CompletionRequestTests(Server server)
         Assert.All(choices, choice => Assert.Contains(choice!["finish_reason"]!.GetValue<string>(), (string[])["stop", "length"]));
     }
 
+    /// <summary>Alone a word may be other tokens, and another number of them, than after a space.</summary>
+    [Theory, InlineData("there"), InlineData("little"), InlineData("duck"), InlineData(" was")]
+    public async Task A_bad_word_is_not_written_in_the_middle_of_a_text_either(string word)
+    {
+        const string body = "{\"prompt\":\"Once upon a time\",\"temperature\":0,\"max_tokens\":8,\"bad_words\":[WORDS]}";
+        string free = (await server.Client.Post(Path, body.Replace("WORDS", ""))).Json["choices"]![0]!["text"]!.GetValue<string>();
+        Assert.Contains(word, free, StringComparison.Ordinal);
+        string text = (await server.Client.Post(Path, body.Replace("WORDS", $"\"{word}\""))).Json["choices"]![0]!["text"]!.GetValue<string>();
+        Assert.DoesNotContain(word, text, StringComparison.Ordinal);
+    }
+
     /// <summary>Each token's text stands in the echo where its offset says; the token before the prompt takes no place.</summary>
     [Fact]
     public async Task Offsets_of_an_echo_point_into_its_text()

@@ -16,7 +16,6 @@ internal sealed class OutputText(Tokenizer? tokenizer, SamplingParameters parame
     public string? Stopped => stops.Matched;
 
     /// <summary>Takes a token and returns the text that is now certain.</summary>
-    /// <exception cref="TokenizerException">The id is not in the tokenizer's vocabulary.</exception>
     public string Push(int token)
     {
         if (detokenizer is null) return "";

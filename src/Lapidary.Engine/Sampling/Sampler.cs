@@ -41,8 +41,8 @@ public sealed class Sampler
     /// <summary>Chooses the next token and remembers it.</summary>
     /// <param name="logits">[vocab]; changed in place</param>
     /// <param name="output">The tokens chosen so far.</param>
-    /// <exception cref="LogitsException">A logit is not a number.</exception>
-    /// <exception cref="GenerationException">Nothing is left to choose from.</exception>
+    /// <exception cref="LogitsException">A logit is not a number, or all are minus infinity.</exception>
+    /// <exception cref="NothingToChooseException">The request leaves nothing to choose from.</exception>
     public (int Token, TokenLogprobs? Logprobs) Sample(Span<float> logits, ReadOnlySpan<int> output)
     {
         ReadOnlySpan<float> model = logits;
@@ -59,7 +59,8 @@ public sealed class Sampler
         float max = weights?.Read(logits) ?? Logits.Maxima(logits, maxima);
         if (float.IsNaN(max) || float.IsPositiveInfinity(max))
             throw new LogitsException($"the model produced logits that are not numbers at output token {output.Length}; its weights are damaged, or a layer overflowed");
-        if (float.IsNegativeInfinity(max)) throw new GenerationException($"no token is left to choose from at output token {output.Length}");
+        if (float.IsNegativeInfinity(max) && !adjustments.MayChange) throw new LogitsException($"the model rules out every token at output token {output.Length}; its weights are damaged");
+        if (float.IsNegativeInfinity(max)) throw new NothingToChooseException($"no token is left to choose from at output token {output.Length}: allowed_token_ids, bad_words, logit_bias and min_tokens together forbid all of them");
 
         int token = adjustments.Forced is { } forced ? forced : parameters.IsGreedy ? Logits.First(logits, maxima, max) : Draw(logits, max, output.Length);
         adjustments.Add(token);

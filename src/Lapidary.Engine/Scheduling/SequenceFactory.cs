@@ -76,12 +76,12 @@ internal sealed class SequenceFactory(
             if (id < 0 || id >= vocabSize) throw new RequestException($"token id {id} is outside the model's vocabulary, 0 to {vocabSize - 1}");
     }
 
-    /// <summary>As in vLLM: the word as it is, and after a space where that is another first token and no longer.</summary>
+    /// <summary>The word as it is, and after a space where that begins with another token.</summary>
     private IEnumerable<int[]> BadWord(string word)
     {
         int[] bare = tokenizer!.Encode(word, SpecialTokens.Omit), spaced = tokenizer.Encode(" " + word.TrimStart(), SpecialTokens.Omit);
         if (bare.Length == 0) yield break;
         yield return bare;
-        if (spaced.Length == bare.Length && spaced[0] != bare[0]) yield return spaced;
+        if (spaced is [var first, ..] && first != bare[0]) yield return spaced;
     }
 }

@@ -10,12 +10,10 @@ public sealed class IncrementalDetokenizer(Tokenizer tokenizer, SpecialText spec
     private string given = "";              // text of the first part
     private int context;                    // length of the first part
 
-    /// <summary>The text that this token completes; may be empty.</summary>
-    /// <exception cref="TokenizerException">The id is not in the vocabulary.</exception>
+    /// <summary>The text that this token completes; may be empty, and is for ids beyond the vocabulary: models have spare rows.</summary>
     public string Push(int id)
     {
-        if (!tokenizer.Contains(id)) tokenizer.IdToToken(id); // throws
-        if (special == SpecialText.Skip && tokenizer.IsSpecial(id)) return "";
+        if (!tokenizer.Contains(id) || (special == SpecialText.Skip && tokenizer.IsSpecial(id))) return "";
         if (window.Count == context && tokenizer.FixedText(id) is { } whole)
         {
             window.Clear();

@@ -49,6 +49,7 @@ internal sealed class ApiException(int status, string message) : LapidaryExcepti
         ParameterException parameter => Invalid(parameter.Parameter, parameter.Message),
         ContextOverflowException overflow => ContextExceeded("prompt", overflow.Message),
         AdapterException gone => new ApiException(StatusCodes.Status404NotFound, gone.Message) { Param = "model", Code = "model_not_found" }, // dropped since the name was looked up
+        NothingToChooseException nothing => new ApiException(StatusCodes.Status400BadRequest, nothing.Message) { Code = "no_token_left" },
         RequestException request => new ApiException(StatusCodes.Status400BadRequest, request.Message),
         QueueFullException full => Unavailable("queue_full", full.Message, TimeSpan.FromSeconds(1)),
         EngineUnavailableException unavailable => Unavailable("engine_unavailable", unavailable.Message, TimeSpan.FromSeconds(5)),

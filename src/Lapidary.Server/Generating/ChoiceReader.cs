@@ -65,8 +65,6 @@ internal static class FinishReasons
     public static void ThrowIfFailed(Completion? completion)
     {
         if (completion?.Reason is not (FinishReason.Error or FinishReason.Abort)) return;
-        // Of a prompt the client would be to blame, of an output it is not.
-        if (completion.Error is TokenizerException unreadable) throw new GenerationException($"a token of the output cannot be read: {unreadable.Message}", unreadable);
         throw completion.Error ?? ApiException.Unavailable("aborted", "The request was aborted before the answer was complete.", TimeSpan.FromSeconds(5));
     }
 }

@@ -96,7 +96,7 @@ public sealed class SamplerTests
             logits[at] = float.NaN;
             Assert.Contains("not numbers", Assert.Throws<LogitsException>(() => Sampler(new()).Sample(logits, [])).Message, StringComparison.Ordinal);
         }
-        Assert.Contains("no token is left", Assert.Throws<GenerationException>(() => Sampler(new()).Sample([.. Enumerable.Repeat(float.NegativeInfinity, Vocab)], [])).Message, StringComparison.Ordinal);
+        Assert.Contains("the model rules out every token", Assert.Throws<LogitsException>(() => Sampler(new()).Sample([.. Enumerable.Repeat(float.NegativeInfinity, Vocab)], [])).Message, StringComparison.Ordinal);
     }
 
     [Fact]

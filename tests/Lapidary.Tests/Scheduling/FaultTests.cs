@@ -59,14 +59,13 @@ public sealed class FaultTests
     }
 
     [Fact]
-    public void A_token_that_the_tokenizer_does_not_know_ends_one_request()
+    public void A_token_that_the_tokenizer_does_not_know_gives_no_text()
     {
         using TestEngine engine = new(new TestSizes(), tokenizer: FakeVocabulary.Tokenizer);
         List<TokenEvent> bad = engine.Add(TestEngine.Request(Sound, 50, new SamplingParameters { Temperature = 0, AllowedTokenIds = [FakeVocabulary.Unknown] })).Events;
-        List<TokenEvent> good = engine.Add(Greedy(Sound, without: FakeVocabulary.Unknown)).Events;
         engine.RunToEnd();
-        Assert.IsType<TokenizerException>(bad.Single().Completion!.Error);
-        Assert.Equal(FinishReason.Length, good[^1].Completion!.Reason);
+        Assert.Equal((50, FinishReason.Length), (bad.Count, bad[^1].Completion!.Reason));
+        Assert.All(bad, token => Assert.Equal((FakeVocabulary.Unknown, ""), (token.TokenId, token.Text)));
         engine.AssertIdle();
     }
 
@@ -81,7 +80,7 @@ public sealed class FaultTests
         })).Events;
         List<TokenEvent> free = engine.Add(Greedy(Sound, without: FakeVocabulary.Unknown)).Events;
         engine.RunToEnd();
-        Assert.StartsWith("no token is left to choose from", Assert.IsType<GenerationException>(stuck.Single().Completion!.Error).Message, StringComparison.Ordinal);
+        Assert.StartsWith("no token is left to choose from", Assert.IsType<NothingToChooseException>(stuck.Single().Completion!.Error).Message, StringComparison.Ordinal);
         Assert.Equal(FinishReason.Length, free[^1].Completion!.Reason);
         engine.AssertIdle();
     }

@@ -39,13 +39,15 @@ public sealed class DraftedTextTests
             PresencePenalty = penalty,
             FrequencyPenalty = penalty / 2,
             RepetitionPenalty = repetition,
-            Stop = [.. stops.Select(stop => new string(stop))],
+            Stop = seed % 11 == 0 ? [] : [.. stops.Select(stop => new string(stop))],
             StopTokenIds = stopIds,
             MinTokens = minTokens,
             MaxTokens = 10 + seed % 30,
             Logprobs = logprobs,
-            BadWords = seed % 4 == 0 ? ["ab"] : [],
-            LogitBias = new Dictionary<int, double> { [FakeVocabulary.Unknown] = seed % 11 == 0 ? 1 : -100, [bias] = 1.5 }, // an unknown token fails
+            // After "ab" nothing is left to choose from: that text fails.
+            BadWords = seed % 11 == 0 ? ["abab", "abac"] : seed % 4 == 0 ? ["ab"] : [],
+            AllowedTokenIds = seed % 11 == 0 ? [FakeVocabulary.Id("ab"), FakeVocabulary.Id("ac")] : null,
+            LogitBias = new Dictionary<int, double> { [FakeVocabulary.Unknown] = seed % 7 == 0 ? 1 : -100, [bias] = 1.5 },
             Reasoning = seed % 3 == 0 ? new ReasoningBudget(seed % 5, bias, (bias + 1) % FakeVocabulary.Unknown, [], IsOpen: seed % 2 == 0) : null,
             N = temperature == 0 ? 1 : n,
         };

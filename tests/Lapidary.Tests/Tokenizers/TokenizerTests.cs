@@ -57,7 +57,14 @@ public sealed class TokenizerTests
     public void An_id_outside_the_vocabulary_is_refused()
     {
         Assert.Contains("token id 99999 is not in the vocabulary", Assert.Throws<TokenizerException>(() => Tiny.Decode([5, 99999])).Message, StringComparison.Ordinal);
-        Assert.Throws<TokenizerException>(() => new IncrementalDetokenizer(Tiny, SpecialText.Keep).Push(-1));
+    }
+
+    [Fact]
+    public void A_stream_passes_over_ids_outside_the_vocabulary()
+    {
+        int[] ids = Tiny.Encode("a 𓀀b", SpecialTokens.Omit);
+        IncrementalDetokenizer detokenizer = new(Tiny, SpecialText.Keep);
+        Assert.Equal("a 𓀀b", string.Concat(ids.SelectMany(id => (int[])[99999, id, -1]).Select(detokenizer.Push)) + detokenizer.Flush());
     }
 
     public static TheoryData<string, string> Malformed() => new()
