@@ -81,7 +81,13 @@ public sealed class ChatStreamTests(Server server)
         Sse stream = await Sse.Post(server.Client, Path, Object(Story, Streamed, "\"stream_options\":{\"include_usage\":true,\"continuous_usage_stats\":true}"));
         int[] tokens = [.. stream.Data.Select(chunk => chunk["usage"]!["completion_tokens"]!.GetValue<int>())];
         Assert.Equal(tokens.Order(), tokens);
-        Assert.Equal(30, tokens[^1]);
+        Assert.Equal((0, 30), (tokens[0], tokens[^1]));
+        foreach (string path in (string[])[Path, "/v1/completions"])
+        {
+            string body = path == Path ? Story : "\"prompt\":\"Once upon a time\"";
+            Sse without = await Sse.Post(server.Client, path, Object(body, Streamed, "\"stream_options\":{\"include_usage\":false,\"continuous_usage_stats\":true}"));
+            Assert.All(without.Data, chunk => Assert.Null(chunk["usage"]));
+        }
     }
 
     [Theory]

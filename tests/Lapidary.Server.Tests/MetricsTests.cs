@@ -16,7 +16,7 @@ public sealed class MetricsTests(Server server)
         get
         {
             TheoryData<string, string> names = [];
-            foreach (string gauge in (string[])["num_requests_running", "num_requests_waiting", "kv_cache_usage_perc", "lora_requests_info", "cache_config_info"]) names.Add(gauge, "gauge");
+            foreach (string gauge in (string[])["num_requests_running", "num_requests_waiting", "num_requests_waiting_by_reason", "kv_cache_usage_perc", "lora_requests_info", "cache_config_info"]) names.Add(gauge, "gauge");
             foreach (string counter in (string[])["prefix_cache_queries", "prefix_cache_hits", "num_preemptions", "prompt_tokens", "generation_tokens", "request_success", "corrupted_requests", "admission_rejections"])
                 names.Add($"{counter}_total", "counter");
             foreach (string histogram in (string[])["iteration_tokens_total", "request_prompt_tokens", "request_generation_tokens", "request_max_num_generation_tokens", "request_params_n", "request_params_max_tokens",

@@ -21,7 +21,7 @@ internal sealed class AdapterEndpoint(ApiServices api)
         if (name.Length == 0) throw ApiException.Invalid("lora_name", "lora_name is empty, expected the name under which the adapter is to be served");
         if (path.Length == 0) throw ApiException.Invalid("lora_path", "lora_path is empty, expected a folder of this machine");
         await Change("lora_path", () => model.LoadAdapter(path, name));
-        await context.Response.WriteAsync($"Success: LoRA adapter '{name}' added successfully.", context.RequestAborted);
+        await Tell(context, $"Success: LoRA adapter '{name}' added successfully.");
     }
 
     /// <summary>Requests that use it run on to their end; new ones are answered 404.</summary>
@@ -36,13 +36,20 @@ internal sealed class AdapterEndpoint(ApiServices api)
         body.Done();
         if (!model.HasAdapter(name)) throw ApiException.ModelNotFound(name);
         await Change("lora_name", () => model.Model.Adapters.Drop(name));
-        await context.Response.WriteAsync($"Success: LoRA adapter '{name}' removed successfully.", context.RequestAborted);
+        await Tell(context, $"Success: LoRA adapter '{name}' removed successfully.");
     }
 
     private void RequireAllowed()
     {
         if (!api.Options.AllowRuntimeLoraUpdating)
             throw new ApiException(StatusCodes.Status403Forbidden, "Adapters cannot be loaded and dropped on this server; it has to be started with --allow-runtime-lora-updating.") { Type = "permission_error", Code = "lora_updating_disabled" };
+    }
+
+    /// <summary>In vLLM's words, which are no JSON.</summary>
+    private static Task Tell(HttpContext context, string success)
+    {
+        context.Response.ContentType = "text/plain; charset=utf-8";
+        return context.Response.WriteAsync(success, context.RequestAborted);
     }
 
     /// <summary>Off the thread of the connection: an adapter may be hundreds of megabytes.</summary>

@@ -44,6 +44,7 @@ internal sealed record MessageRequest
     public static (string Model, ChatRequest Prompt, ChatTools Tools, int? ThinkingBudget) ReadPrompt(Fields body, ServedModel model, int maxTokens)
     {
         string name = model.Resolve(body.Text("model") ?? throw body.Missing("model", "a string"));
+        body.Accept("cache_control"); // every prompt is cached
         ChatTools tools = Tools(body);
         List<KeyValuePair<string, TemplateValue>> arguments = [];
         int? thinking = Thinking(body, model.Template, maxTokens, arguments);
@@ -72,7 +73,7 @@ internal sealed record MessageRequest
         foreach (Fields tool in body.Objects("tools") ?? [])
         {
             if (tool.Text("type") is { } type and not "custom") throw tool.Unsupported("type", $"found {MessageText.Quote(type)}, only tools of the client can be called");
-            tool.Accept("cache_control"); // every prompt is cached
+            tool.Accept("cache_control");
             if (tool.Take("input_schema") is null) throw tool.Missing("input_schema", "a JSON schema of an object");
             functions.Add(FunctionTool.Read(tool, "input_schema"));
             tool.Done();

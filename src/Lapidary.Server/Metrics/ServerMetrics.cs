@@ -100,14 +100,17 @@ internal sealed class ServerMetrics : IDisposable
         PrometheusText text = new(("model_name", model.Names[0]), ("engine", "0"));
         text.Gauge("vllm:num_requests_running", "Choices that are being computed.", now.Running);
         text.Gauge("vllm:num_requests_waiting", "Choices that wait.", now.Waiting);
+        text.Gauge("vllm:num_requests_waiting_by_reason", "Choices that wait, all of them for a place in the batch.", now.Waiting, ("reason", "capacity"));
         text.Gauge("vllm:kv_cache_usage_perc", "Share of the cache that running texts hold, 0 to 1.", now.KvCacheUsage);
         text.Gauge("vllm:lora_requests_info", "Adapters in use.", DateTimeOffset.UtcNow.ToUnixTimeSeconds(),
             ("max_lora", model.Model.Adapters.Slots.ToString(CultureInfo.InvariantCulture)),
             ("running_lora_adapters", string.Join(',', model.Model.Adapters.Loaded.Where(adapter => adapter.Running > 0).Select(adapter => adapter.Name))),
             ("waiting_lora_adapters", string.Join(',', model.Model.Adapters.Loaded.Where(adapter => adapter.Waiting > 0).Select(adapter => adapter.Name))));
         CacheGroup full = model.Model.Cache.Groups[KeyValueCache.FullGroup];
+        long tokens = (long)full.Pool.Blocks * full.BlockSize;
         text.Gauge("vllm:cache_config_info", "Blocks of the cache.", 1,
-            ("cache_dtype", model.Model.Cache.Type.Name()), ("block_size", full.BlockSize.ToString(CultureInfo.InvariantCulture)), ("num_gpu_blocks", full.Pool.Blocks.ToString(CultureInfo.InvariantCulture)));
+            ("cache_dtype", model.Model.Cache.Type.Name()), ("block_size", full.BlockSize.ToString(CultureInfo.InvariantCulture)), ("num_gpu_blocks", full.Pool.Blocks.ToString(CultureInfo.InvariantCulture)),
+            ("kv_cache_size_tokens", tokens.ToString(CultureInfo.InvariantCulture)), ("kv_cache_max_concurrency", ((double)tokens / model.ContextLength).ToString("0.##", CultureInfo.InvariantCulture)));
         text.Counter("vllm:prefix_cache_queries_total", "Prompt tokens looked up in the prefix cache.", now.PrefixCacheQueries);
         text.Counter("vllm:prefix_cache_hits_total", "Prompt tokens found in the prefix cache.", now.PrefixCacheHits);
         text.Counter("vllm:num_preemptions_total", "Choices that gave up their place in the cache for a while.", now.Preemptions);

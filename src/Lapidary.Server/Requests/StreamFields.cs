@@ -4,7 +4,7 @@ namespace Lapidary.Server.Requests;
 
 /// <summary>stream and stream_options.</summary>
 /// <param name="IncludeUsage">A last chunk without choices tells the usage.</param>
-/// <param name="ContinuousUsage">Every chunk does, as vLLM offers.</param>
+/// <param name="ContinuousUsage">So does every other chunk, as vLLM offers: only together with include_usage.</param>
 internal sealed record StreamFields(bool IsStream, bool IncludeUsage, bool ContinuousUsage)
 {
     public static StreamFields Read(Fields body)
@@ -15,7 +15,6 @@ internal sealed record StreamFields(bool IsStream, bool IncludeUsage, bool Conti
         bool usage = options.Flag("include_usage") ?? false, continuous = options.Flag("continuous_usage_stats") ?? false;
         options.RefuseFlag("include_obfuscation", "it is not implemented");
         options.Done();
-        if (continuous && !usage) throw ApiException.Invalid("stream_options.continuous_usage_stats", "continuous_usage_stats needs include_usage to be true");
-        return new StreamFields(stream, usage, continuous);
+        return new StreamFields(stream, usage, usage && continuous);
     }
 }

@@ -14,6 +14,8 @@ internal sealed record ChatCompletionRequest
     /// <summary>Most alternatives of one token that may be asked for, as at OpenAI.</summary>
     public const int MaxTopLogprobs = 20;
 
+    private const string MaxCompletionTokens = "max_completion_tokens";
+
     public required string Model { get; init; }
     public required ChatTurn Turn { get; init; }
     public required StreamFields Stream { get; init; }
@@ -36,6 +38,7 @@ internal sealed record ChatCompletionRequest
             Turn = new ChatTurn(ReadPrompt(body, model.Template) with { Tools = tools.ForTemplate }, tools, sampling, RequestScheduling.Read(body))
             {
                 ThinkingBudget = ThinkingBudget.Read(body),
+                MaxTokensParam = body.Take(MaxCompletionTokens) is null ? "max_tokens" : MaxCompletionTokens,
                 SpecialTokens = body.Flag("add_special_tokens") == true ? SpecialTokens.Add : SpecialTokens.Omit,
             },
             Stream = stream,
@@ -71,7 +74,7 @@ internal sealed record ChatCompletionRequest
 
     private static int? MaxTokens(Fields body)
     {
-        int? old = body.Integer("max_tokens", 1, int.MaxValue), current = body.Integer("max_completion_tokens", 1, int.MaxValue);
+        int? old = body.Integer("max_tokens", 1, int.MaxValue), current = body.Integer(MaxCompletionTokens, 1, int.MaxValue);
         if (old is not null && current is not null && old != current)
             throw ApiException.Invalid("max_tokens", $"max_tokens is {old} and max_completion_tokens is {current}; they mean the same, so send one of them");
         return current ?? old;

@@ -33,8 +33,9 @@ internal sealed class ChatStream(ChatExchange exchange, SseWriter sse)
 
     private void Begin()
     {
+        UsageBody? none = request.Stream.ContinuousUsage ? UsageBody.Of(chat.PromptTokens, 0, chat.CachedTokens, 0) : null;
         for (int index = 0; index < chat.Choices.Count; index++)
-            Send(new ChunkChoice(index, new ChatDelta { Role = "assistant", Content = "" }));
+            Send(new ChunkChoice(index, new ChatDelta { Role = "assistant", Content = "" }), none);
     }
 
     /// <summary>Log-probabilities and ids of a token go with the first text it brings, or with an empty text.</summary>
@@ -62,10 +63,12 @@ internal sealed class ChatStream(ChatExchange exchange, SseWriter sse)
         _ => null,
     };
 
-    private void Send(ChunkChoice choice)
+    private void Send(ChunkChoice choice) => Send(choice, request.Stream.ContinuousUsage ? exchange.Usage() : null);
+
+    private void Send(ChunkChoice choice, UsageBody? usage)
     {
         ChatChunk chunk = Chunk([choice]);
-        sse.Event(request.Stream.ContinuousUsage ? chunk with { Usage = exchange.Usage() } : chunk, ServerJson.Default.ChatChunk);
+        sse.Event(usage is null ? chunk : chunk with { Usage = usage }, ServerJson.Default.ChatChunk);
     }
 
     private ChatChunk Chunk(IReadOnlyList<ChunkChoice> choices) => new(exchange.Id, exchange.Created, request.Model, choices);
