@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using Lapidary.Checkpoints;
 
 namespace Lapidary.Cpu.Gemm;
@@ -38,6 +39,9 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
 {
     private const int PanelsAtOnce = 8, TokensAtOnce = 4;
 
+    // 16 sums leave AVX2's 16 registers nothing to multiply with.
+    private static readonly int panelsOfTile = TLane.Count == Vector256<float>.Count ? 2 : 4;
+
     private readonly StoredTensor source; // single rows are read there
     private readonly int panels;
     private TWeight* packed; // [panel, column, lane]
@@ -59,18 +63,22 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
     public override void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
     {
         if (from >= to) return;
-        float* sums = stackalloc float[PanelsAtOnce * TLane.Count];
-        int first = from / TLane.Count, end = (to + TLane.Count - 1) / TLane.Count, t = 0;
-        for (; t + TokensAtOnce <= tokens; t += TokensAtOnce)
-            for (int panel = first; panel < end; panel += 2)
+        float* sums = stackalloc float[Math.Max(PanelsAtOnce, TokensAtOnce * panelsOfTile) * TLane.Count];
+        int first = from / TLane.Count, end = (to + TLane.Count - 1) / TLane.Count, whole = tokens / TokensAtOnce * TokensAtOnce;
+        // The panels of a tile stay in the first cache while all tokens pass by.
+        for (int panel = first; whole > 0 && panel < end; panel += panelsOfTile)
+        {
+            int count = Math.Min(panelsOfTile, end - panel);
+            for (int t = 0; t < whole; t += TokensAtOnce)
             {
-                int count = Math.Min(2, end - panel);
-                TwoByFour(Panel(panel), Panel(panel + count - 1), x + t * xStride, xStride, sums);
+                if (panelsOfTile == 2) TwoByFour(panel, x + t * xStride, xStride, sums);
+                else FourByFour(panel, x + t * xStride, xStride, sums);
                 for (int i = 0; i < TokensAtOnce; i++)
                     for (int p = 0; p < count; p++)
-                        PanelRows.Store<TLane>(sums + (2 * i + p) * TLane.Count, panel + p, from, to, y + (t + i) * yStride);
+                        PanelRows.Store<TLane>(sums + (panelsOfTile * i + p) * TLane.Count, panel + p, from, to, y + (t + i) * yStride);
             }
-        for (; t < tokens; t++)
+        }
+        for (int t = whole; t < tokens; t++)
             for (int panel = first; panel < end; panel += PanelsAtOnce)
             {
                 int count = Math.Min(PanelsAtOnce, end - panel);
@@ -156,8 +164,46 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
 
     /// <param name="sums">[token, panel, lane]</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void TwoByFour(TWeight* w, TWeight* v, float* x, nint xStride, float* sums)
+    private void FourByFour(int panel, float* x, nint xStride, float* sums)
     {
+        TWeight* w0 = Panel(panel), w1 = PanelOrLast(panel + 1), w2 = PanelOrLast(panel + 2), w3 = PanelOrLast(panel + 3);
+        float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride;
+        TLane a0 = TLane.Zero, a1 = TLane.Zero, a2 = TLane.Zero, a3 = TLane.Zero, b0 = TLane.Zero, b1 = TLane.Zero, b2 = TLane.Zero, b3 = TLane.Zero, c0 = TLane.Zero, c1 = TLane.Zero, c2 = TLane.Zero, c3 = TLane.Zero, d0 = TLane.Zero, d1 = TLane.Zero, d2 = TLane.Zero, d3 = TLane.Zero;
+        for (nint column = 0, at = 0; column < Columns; column++, at += TLane.Count)
+        {
+            TLane a = TWeight.Load<TLane>(w0 + at), b = TWeight.Load<TLane>(w1 + at), c = TWeight.Load<TLane>(w2 + at), d = TWeight.Load<TLane>(w3 + at);
+            TLane value = TLane.Broadcast(x[column]);
+            a0 = TLane.MultiplyAdd(a, value, a0);
+            b0 = TLane.MultiplyAdd(b, value, b0);
+            c0 = TLane.MultiplyAdd(c, value, c0);
+            d0 = TLane.MultiplyAdd(d, value, d0);
+            value = TLane.Broadcast(x1[column]);
+            a1 = TLane.MultiplyAdd(a, value, a1);
+            b1 = TLane.MultiplyAdd(b, value, b1);
+            c1 = TLane.MultiplyAdd(c, value, c1);
+            d1 = TLane.MultiplyAdd(d, value, d1);
+            value = TLane.Broadcast(x2[column]);
+            a2 = TLane.MultiplyAdd(a, value, a2);
+            b2 = TLane.MultiplyAdd(b, value, b2);
+            c2 = TLane.MultiplyAdd(c, value, c2);
+            d2 = TLane.MultiplyAdd(d, value, d2);
+            value = TLane.Broadcast(x3[column]);
+            a3 = TLane.MultiplyAdd(a, value, a3);
+            b3 = TLane.MultiplyAdd(b, value, b3);
+            c3 = TLane.MultiplyAdd(c, value, c3);
+            d3 = TLane.MultiplyAdd(d, value, d3);
+        }
+        Store(a0, b0, c0, d0, sums + 0 * TLane.Count);
+        Store(a1, b1, c1, d1, sums + 4 * TLane.Count);
+        Store(a2, b2, c2, d2, sums + 8 * TLane.Count);
+        Store(a3, b3, c3, d3, sums + 12 * TLane.Count);
+    }
+
+    /// <param name="sums">[token, panel, lane]</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void TwoByFour(int panel, float* x, nint xStride, float* sums)
+    {
+        TWeight* w = Panel(panel), v = PanelOrLast(panel + 1);
         float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride;
         TLane a0 = TLane.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
         for (nint column = 0, at = 0; column < Columns; column++, at += TLane.Count)
