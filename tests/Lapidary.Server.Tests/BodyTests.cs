@@ -104,15 +104,46 @@ public sealed class BodyTests(Server server)
     {
         await using Server small = new(options => options with { MaxBodyBytes = 1000 });
         await small.InitializeAsync();
-        using TcpClient client = new();
-        await client.ConnectAsync(small.Client.BaseAddress!.Host, small.Client.BaseAddress.Port);
-        await using NetworkStream stream = client.GetStream();
-        string head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
-        await stream.WriteAsync(Encoding.ASCII.GetBytes(head + $"7d0\r\n{new string(' ', 2000)}\r\n0\r\n\r\n"));
-        using StreamReader reader = new(stream);
-        string answer = await reader.ReadToEndAsync();
+        string answer = await Raw(small, $"Transfer-Encoding: chunked\r\n\r\n7d0\r\n{new string(' ', 2000)}\r\n0\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 413", answer);
         Assert.Contains("request_too_large", answer);
+    }
+
+    /// <summary>It is answered without the body, and the body is not asked for.</summary>
+    [Theory, InlineData(""), InlineData("Expect: 100-continue\r\n")]
+    public async Task A_length_beyond_the_limit_is_413_before_the_body_comes(string expect)
+    {
+        string answer = await Raw(server, $"{expect}Content-Length: 99999999999\r\n\r\n");
+        Assert.StartsWith("HTTP/1.1 413", answer);
+        Assert.Contains("request_too_large", answer);
+    }
+
+    [Theory, InlineData("ffffffffffffffff"), InlineData("zz"), InlineData("-1")]
+    public async Task A_chunk_of_an_impossible_size_is_400(string size)
+    {
+        string answer = await Raw(server, $"Transfer-Encoding: chunked\r\n\r\n{size}\r\n");
+        Assert.StartsWith("HTTP/1.1 400", answer);
+        Assert.Contains("malformed_request", answer);
+    }
+
+    /// <summary>The error that a raw request is answered with.</summary>
+    private static async Task<string> Raw(Server server, string rest)
+    {
+        using TcpClient client = new();
+        await client.ConnectAsync(server.Client.BaseAddress!.Host, server.Client.BaseAddress.Port);
+        await using NetworkStream stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n{rest}"));
+        StringBuilder answer = new();
+        byte[] buffer = new byte[4096];
+        try
+        {
+            while (!answer.ToString().EndsWith("}}", StringComparison.Ordinal) && await stream.ReadAsync(buffer) is > 0 and var read) answer.Append(Encoding.UTF8.GetString(buffer, 0, read));
+        }
+        catch (IOException)
+        {
+            // Some time later the server no longer waits for the rest of the request.
+        }
+        return answer.ToString();
     }
 
     [Fact]

@@ -18,6 +18,8 @@ internal static class JsonBody
 
     private const long MostDropped = 256 << 20;
 
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
+
     private static readonly JsonDocumentOptions Strict = new() { MaxDepth = MaxDepth, AllowDuplicateProperties = false };
 
     /// <returns>Its root is an object. The caller disposes it.</returns>
@@ -60,14 +62,19 @@ internal static class JsonBody
     {
         long most = TakeLimit(context);
         PipeReader reader = context.Request.BodyReader;
-        if (context.Request.ContentLength > most) throw await TooLarge(context, most);
+        if (context.Request.ContentLength > most)
+        {
+            if (!WaitsForLeave(context.Request)) await Drop(context);
+            throw TooLarge(most);
+        }
         while (true)
         {
-            ReadResult read = await reader.ReadAsync(context.RequestAborted);
+            ReadResult read = await Read(reader, context.RequestAborted);
             if (read.Buffer.Length > most)
             {
                 reader.AdvanceTo(read.Buffer.End);
-                throw await TooLarge(context, most);
+                await Drop(context);
+                throw TooLarge(most);
             }
             if (!read.IsCompleted)
             {
@@ -88,19 +95,45 @@ internal static class JsonBody
         return most;
     }
 
-    /// <summary>Reads on, within bounds, so that a client that first sends everything gets to read the answer.</summary>
-    private static async Task<ApiException> TooLarge(HttpContext context, long most)
+    private static async ValueTask<ReadResult> Read(PipeReader reader, CancellationToken cancel)
+    {
+        try
+        {
+            return await reader.ReadAsync(cancel);
+        }
+        catch (IOException exception) when (exception is not BadHttpRequestException) // the size of a chunk is no integer
+        {
+            throw new ApiException(StatusCodes.Status400BadRequest, $"The HTTP request is malformed: {MessageText.OneLine(exception.Message)}") { Code = "malformed_request" };
+        }
+    }
+
+    /// <summary>Whether the client sends its body only when it is told to (Expect: 100-continue), which the first read does.</summary>
+    private static bool WaitsForLeave(HttpRequest request) => request.Headers.Expect.ToString().Equals("100-continue", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>Reads on, within bounds, so that a client that first sends everything gets to read the answer; one that stops sending gets it then.</summary>
+    private static async Task Drop(HttpContext context)
     {
         PipeReader reader = context.Request.BodyReader;
-        for (long dropped = 0; dropped < MostDropped;)
+        using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        try
         {
-            ReadResult read = await reader.ReadAsync(context.RequestAborted);
-            dropped += read.Buffer.Length;
-            reader.AdvanceTo(read.Buffer.End);
-            if (read.IsCompleted) break;
+            for (long dropped = 0; dropped < MostDropped;)
+            {
+                patience.CancelAfter(LongestPause);
+                ReadResult read = await Read(reader, patience.Token);
+                dropped += read.Buffer.Length;
+                reader.AdvanceTo(read.Buffer.End);
+                if (read.IsCompleted) return;
+            }
         }
-        return new ApiException(StatusCodes.Status413PayloadTooLarge, $"The request body is larger than {most} bytes, the most this server takes.") { Code = "request_too_large" };
+        catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
+        {
+            // It waits for the answer.
+        }
     }
+
+    private static ApiException TooLarge(long most)
+        => new(StatusCodes.Status413PayloadTooLarge, $"The request body is larger than {most} bytes, the most this server takes.") { Code = "request_too_large" };
 
     private static ApiException Malformed(string message) => new(StatusCodes.Status400BadRequest, message) { Code = "invalid_json" };
 
