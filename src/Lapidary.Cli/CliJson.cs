@@ -8,7 +8,7 @@ using Lapidary.Verification;
 namespace Lapidary.Cli;
 
 /// <summary>Everything the commands print as JSON.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, AllowDuplicateProperties = false)]
 [JsonSerializable(typeof(ParityReport))]
 [JsonSerializable(typeof(RoutingReport))]
 [JsonSerializable(typeof(ConformanceReport))]

@@ -53,7 +53,7 @@ internal sealed class ServeSettings(ServeOptions options, Settings settings)
             Port = Range(options.Port, 0, 65535) ?? defaults.Port,
             ServedModelNames = Given(options.ServedModelName) ?? defaults.ServedModelNames,
             ApiKeys = Given(options.ApiKey) ?? [],
-            CorsOrigins = Given(options.CorsOrigin) ?? [],
+            CorsOrigins = [.. (Given(options.CorsOrigin) ?? []).Select(Origin)],
             TlsCertificateFile = settings.Get(options.SslCertfile),
             TlsKeyFile = settings.Get(options.SslKeyfile),
             TlsKeyPassword = settings.Get(options.SslKeyfilePassword),
@@ -64,7 +64,7 @@ internal sealed class ServeSettings(ServeOptions options, Settings settings)
             RequestTimeout = Seconds(options.RequestTimeout),
             QueueTimeout = Seconds(options.QueueTimeout),
             WriteTimeout = Seconds(options.WriteTimeout) ?? defaults.WriteTimeout,
-            ShutdownTimeout = settings.Get(options.ShutdownTimeout) is 0 ? TimeSpan.Zero : Seconds(options.ShutdownTimeout) ?? defaults.ShutdownTimeout,
+            ShutdownTimeout = settings.Get(options.ShutdownTimeout) == 0 ? TimeSpan.Zero : Seconds(options.ShutdownTimeout) ?? defaults.ShutdownTimeout,
             OtlpEndpoint = settings.Get(options.OtlpEndpoint) is { } endpoint ? Address(endpoint) : null,
             OtlpProtocol = settings.Get(options.OtlpProtocol) == "http/protobuf" ? OtlpProtocol.HttpProtobuf : OtlpProtocol.Grpc,
             LogFormat = settings.Get(options.LogFormat) == "json" ? LogFormat.Json : LogFormat.Text,
@@ -104,6 +104,14 @@ internal sealed class ServeSettings(ServeOptions options, Settings settings)
     private Uri Address(string text) => Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https"
         ? uri
         : throw new ConfigException($"{options.OtlpEndpoint.Name} is {MessageText.Quote(text)}, expected an address like http://localhost:4317");
+
+    /// <summary>As browsers send it: a scheme, a host and perhaps a port.</summary>
+    private string Origin(string text) => text switch
+    {
+        "*" => text,
+        _ when Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) && uri is { Host.Length: > 0, AbsolutePath: "/" or "", Query: "", Fragment: "", UserInfo: "" } => uri.GetLeftPart(UriPartial.Authority),
+        _ => throw new ConfigException($"{options.CorsOrigin.Name} is {MessageText.Quote(text)}, expected an origin like https://example.org, or \"*\" for all"),
+    };
 
     /// <summary>4G, 512M, or plain bytes.</summary>
     private long Bytes(string text)

@@ -56,7 +56,7 @@ internal sealed class Settings
         {
             throw new ConfigException($"{path} cannot be read as a JSON object of settings: {MessageText.OneLine(exception.Message)}", exception);
         }
-        string[] known = [.. command.Options.Select(option => option.Name[2..])];
+        string[] known = [.. command.Options.Select(option => option.Name[2..]).Where(name => name != "config")]; // a file names no further file
         if (settings.Keys.FirstOrDefault(key => !known.Contains(key)) is { } unknown)
             throw new ConfigException($"{path}: {MessageText.Quote(unknown)} is no setting; known are {string.Join(", ", known.Order())}");
         return settings;

@@ -194,7 +194,7 @@ public sealed class ServeProcessTests
     }
 
     [Theory]
-    [InlineData("{\"prot\": 1}", "is no setting"), InlineData("[]", "JSON"), InlineData("{\"port\": \"x\"}", "Cannot parse"), InlineData("{\"port\": 70000}", "0 to 65535"), InlineData("{\"host\": \"nowhere\"}", "IP address"), InlineData("{\"ssl-certfile\": \"/nowhere.pem\"}", "certificate")]
+    [InlineData("{\"prot\": 1}", "is no setting"), InlineData("{\"config\": \"a.json\"}", "is no setting"), InlineData("{\"port\": 1, \"port\": 2}", "JSON"), InlineData("{\"cors-origin\": \"example.org\"}", "an origin like"), InlineData("{\"cors-origin\": \"https://example.org/page\"}", "an origin like"), InlineData("[]", "JSON"), InlineData("{\"port\": \"x\"}", "Cannot parse"), InlineData("{\"port\": 70000}", "0 to 65535"), InlineData("{\"host\": \"nowhere\"}", "IP address"), InlineData("{\"ssl-certfile\": \"/nowhere.pem\"}", "certificate")]
     public async Task A_setting_that_cannot_be_used_is_one_error_line(string config, string says)
     {
         string file = Path.Combine(Directory.CreateTempSubdirectory().FullName, "serve.json");
