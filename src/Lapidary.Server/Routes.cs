@@ -42,7 +42,7 @@ internal static class Routes
         Get(app, "/v1/models", context => context.Response.WriteJsonAsync(new ModelList([.. slot.Model.Cards()]), ServerJson.Default.ModelList));
         Get(app, "/v1/models/{**id}", context =>
         {
-            string id = (string)context.Request.RouteValues["id"]!;
+            string id = ((string)context.Request.RouteValues["id"]!).Replace("%2F", "/", StringComparison.OrdinalIgnoreCase); // what routing leaves encoded, and clients encode
             ModelCard card = slot.Model.Cards().FirstOrDefault(c => c.Id == id) ?? throw ApiException.ModelNotFound(id);
             return context.Response.WriteJsonAsync(card, ServerJson.Default.ModelCard);
         });

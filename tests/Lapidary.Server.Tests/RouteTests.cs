@@ -32,7 +32,12 @@ public sealed class RouteTests(Server server)
     public async Task A_model_is_found_by_name()
     {
         Assert.Equal("alias", (await server.Client.Get("/v1/models/alias")).Json["id"]!.GetValue<string>());
-        (await server.Client.Get("/v1/models/other/name")).AssertError(404, "model", "model_not_found");
+        foreach (string path in (string[])["/v1/models/other/name", "/v1/models/other%2Fname", "/v1/models/other%2fname"]) // clients encode names
+        {
+            Answer unknown = await server.Client.Get(path);
+            unknown.AssertError(404, "model", "model_not_found");
+            Assert.Contains("\"other/name\"", unknown.Error["message"]!.GetValue<string>(), StringComparison.Ordinal);
+        }
     }
 
     [Theory]

@@ -37,7 +37,7 @@ internal sealed record ChatTemplateFiles(string Name, Dictionary<string, string>
             return new ChatTemplateFiles(JsonFile, sources, tokens);
         }
         if (inConfig is null)
-            throw new TemplateException($"{path} has no chat template: expected {JinjaFile}, {JsonFile}, or \"chat_template\" in {ConfigFile}. Base models have none; give one with --template");
+            throw new TemplateException($"{path} has no chat template: expected {JinjaFile}, {JsonFile}, or \"chat_template\" in {ConfigFile}. Base models have none; give one with --template (serve: --chat-template)");
         AddSources(inConfig, sources, ConfigFile);
         return new ChatTemplateFiles(ConfigFile, sources, tokens);
     }
