@@ -46,11 +46,16 @@ internal sealed class Candidates
     {
         int i = 0;
         for (; i <= block.Length - 8; i += 8)
-            for (uint mask = Logits.AtLeast(block.Slice(i, 8), least); mask != 0; mask &= mask - 1)
+        {
+            uint mask = Logits.AtLeast(block.Slice(i, 8), least);
+            if (mask == 0) continue;
+            for (; mask != 0; mask &= mask - 1)
             {
                 int at = i + BitOperations.TrailingZeroCount(mask);
                 Offer(firstId + at, block[at], k, least);
             }
+            if (count == k) least = MathF.Max(least, values[0]);
+        }
         for (; i < block.Length; i++) Offer(firstId + i, block[i], k, least);
         return count == k ? values[0] : float.NegativeInfinity;
     }
