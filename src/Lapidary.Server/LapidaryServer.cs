@@ -6,6 +6,7 @@ using Lapidary.Server.Operations;
 using Microsoft.AspNetCore.Cors.Infrastructure;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging.Console;
 
 namespace Lapidary.Server;
@@ -39,7 +40,7 @@ public sealed class LapidaryServer : IAsyncDisposable
         if (options.OtlpEndpoint is { } endpoint) Telemetry.Export(builder.Services, endpoint, options.OtlpProtocol, ServerVersion.Current.Version);
         AddLogging(builder.Logging, options);
         if (source is not null) builder.Services.AddSingleton(source);
-        else builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Listen(kestrel, options));
+        else builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().UseSockets(Send).ConfigureKestrel(kestrel => Listen(kestrel, options));
 
         WebApplication app = builder.Build();
         ApiServices api = new(new ModelSlot(), new Admission(options.MaxConcurrentRequests), options, new ServerMetrics(), app.Services.GetRequiredService<FailureLog>());
@@ -105,6 +106,9 @@ public sealed class LapidaryServer : IAsyncDisposable
             logging.AddSimpleConsole(text => (text.TimestampFormat, text.UseUtcTimestamp, text.SingleLine) = ("HH:mm:ss.fff ", true, true));
         logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
     }
+
+    /// <summary>A token is sent by the thread that wrote it. Handing it to another costs a switch for each token of each stream.</summary>
+    private static void Send(SocketTransportOptions sockets) => sockets.UnsafePreferInlineScheduling = true;
 
     private static void Listen(KestrelServerOptions kestrel, ServerOptions options)
     {

@@ -45,6 +45,13 @@ public sealed class RequestHandle
     /// <summary>Ends every choice that still runs or waits, with reason Abort. May be called from any thread, at any time.</summary>
     public void Cancel() => cancelled = true;
 
+    /// <summary>As <see cref="Cancel"/>, and ends the events at once, with an <see cref="OperationCanceledException"/>, for who waits for them.</summary>
+    public void Abandon()
+    {
+        Cancel();
+        events.Writer.TryComplete(new OperationCanceledException());
+    }
+
     internal bool IsCancelled => cancelled;
 
     /// <summary>Gives out an event.</summary>

@@ -18,6 +18,7 @@ internal sealed class RunningRequest : IDisposable
     private readonly RequestHandle[] handles;
     private readonly CancellationToken cutOff;
     private readonly CancellationTokenSource ended;
+    private readonly CancellationTokenRegistration abandoning;
     private readonly Task<bool>?[] waits;
     private readonly TokenClock[] clocks;
     private readonly Activity? span;
@@ -31,6 +32,8 @@ internal sealed class RunningRequest : IDisposable
         this.cutOff = cutOff;
         ended = CancellationTokenSource.CreateLinkedTokenSource(aborted, cutOff);
         waits = new Task<bool>?[handles.Length];
+        // Once for all tokens: a wait that can itself be cancelled would be registered for each.
+        abandoning = ended.Token.UnsafeRegister(_ => Array.ForEach(handles, handle => handle.Abandon()), null);
     }
 
     public IReadOnlyList<RequestHandle> Handles => handles;
@@ -61,7 +64,7 @@ internal sealed class RunningRequest : IDisposable
     {
         try
         {
-            return handles.Length == 1 ? await handles[0].Events.WaitToReadAsync(ended.Token) : await WaitForAny();
+            return handles.Length == 1 ? await handles[0].Events.WaitToReadAsync() : await WaitForAny();
         }
         catch (OperationCanceledException) when (cutOff.IsCancellationRequested)
         {
@@ -90,6 +93,7 @@ internal sealed class RunningRequest : IDisposable
     {
         foreach (RequestHandle handle in handles) handle.Cancel();
         span?.Dispose();
+        abandoning.Dispose();
         ended.Dispose();
     }
 
@@ -99,7 +103,7 @@ internal sealed class RunningRequest : IDisposable
         while (true)
         {
             for (int i = 0; i < handles.Length; i++)
-                if (waits[i] is null or { IsCompletedSuccessfully: true, Result: true }) waits[i] = handles[i].Events.WaitToReadAsync(ended.Token).AsTask();
+                if (waits[i] is null or { IsCompletedSuccessfully: true, Result: true }) waits[i] = handles[i].Events.WaitToReadAsync().AsTask();
             Task<bool>[] open = [.. waits.Where(wait => wait is not { IsCompletedSuccessfully: true, Result: false })!];
             if (open.Length == 0) return false;
             if (await await Task.WhenAny(open)) return true;
