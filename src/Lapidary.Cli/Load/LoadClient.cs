@@ -4,6 +4,7 @@ using System.Net.ServerSentEvents;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Unicode;
 
 namespace Lapidary.Cli.Load;
 
@@ -69,8 +70,8 @@ internal sealed class LoadClient : IDisposable
             using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
             limit.CancelAfter(plan.Timeout);
             using Stream stream = await response.Content.ReadAsStreamAsync(limit.Token);
-            await foreach (SseItem<string> item in SseParser.Create(stream).EnumerateAsync(limit.Token))
-                if (!answer.Take(item.Data)) break;
+            await foreach (SseItem<bool> item in SseParser.Create(stream, (_, data) => answer.Take(data)).EnumerateAsync(limit.Token))
+                if (!item.Data) break;
             return answer.Ended();
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
@@ -137,6 +138,22 @@ internal sealed class LoadClient : IDisposable
         }
     }
 
+    private static JsonDocument? ParseOrNull(ReadOnlySpan<byte> json)
+    {
+        if (!Utf8.IsValid(json)) return null;
+        try
+        {
+            Utf8JsonReader reader = new(json);
+            JsonDocument document = JsonDocument.ParseValue(ref reader);
+            reader.Read(); // throws where more follows
+            return document;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
     internal static JsonElement? Member(JsonElement? value, string name)
         => value is { ValueKind: JsonValueKind.Object } map && map.TryGetProperty(name, out JsonElement member) ? member : null;
 
@@ -155,10 +172,10 @@ internal sealed class LoadClient : IDisposable
         private string? error;
 
         /// <summary>Takes the data of one event; false after the last.</summary>
-        public bool Take(string data)
+        public bool Take(ReadOnlySpan<byte> data)
         {
             double now = clock.Elapsed.TotalSeconds;
-            if (data == "[DONE]")
+            if (data.SequenceEqual("[DONE]"u8))
             {
                 isDone = true;
                 return false;
@@ -166,7 +183,7 @@ internal sealed class LoadClient : IDisposable
             using JsonDocument? chunk = ParseOrNull(data);
             if (chunk is null)
             {
-                error = $"an event is not JSON: {MessageText.Quote(data)}";
+                error = $"an event is not JSON: {MessageText.Quote(Encoding.UTF8.GetString(data))}";
                 return false;
             }
             JsonElement root = chunk.RootElement;
