@@ -32,7 +32,8 @@ internal sealed class TokenHistory
     /// <summary>Repetition over prompt and output first (arXiv:1909.05858 §4.1), then presence and frequency over the output.</summary>
     public void Penalize(Span<float> logits)
     {
-        float repetition = (float)parameters.RepetitionPenalty;
+        // Beyond these bounds a logit times or divided by it may be no number; within them it decides already.
+        float repetition = (float)Math.Clamp(parameters.RepetitionPenalty, 1e-30, 1e30);
         foreach (int id in distinct)
         {
             float logit = logits[id];

@@ -80,6 +80,16 @@ public sealed class SamplerTests
         Assert.Equal(3.9f / 2 - 0.75f, logits[2], 1e-6f);
     }
 
+    [Theory, InlineData(double.Epsilon), InlineData(1e-300), InlineData(1e-39), InlineData(1e300), InlineData(double.MaxValue)]
+    public void The_most_extreme_repetition_penalties_leave_numbers(double penalty)
+    {
+        Sampler sampler = new(new SamplingParameters { Temperature = 0, RepetitionPenalty = penalty, PresencePenalty = 2, FrequencyPenalty = -2 }.Checked(4), 4, seed: 1, prompt: [0, 1, 2], endIds: [], badWords: []);
+        float[] logits = [30, -30, 0, 1];
+        int token = sampler.Sample(logits, []).Token;
+        Assert.Equal(penalty < 1 ? 0 : 3, token); // 30 grows beyond all or shrinks to nothing
+        Assert.All(logits, logit => Assert.True(float.IsFinite(logit)));
+    }
+
     [Fact]
     public void End_tokens_wait_for_min_tokens_and_bias_counts()
     {
