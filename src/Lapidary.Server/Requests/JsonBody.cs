@@ -114,21 +114,16 @@ internal static class JsonBody
     private static async Task Drop(HttpContext context)
     {
         PipeReader reader = context.Request.BodyReader;
-        using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
-        try
+        // Ended by the reader itself: a read whose token is cancelled still counts as running, and the server drains after it.
+        using CancellationTokenSource patience = new();
+        await using CancellationTokenRegistration ending = patience.Token.UnsafeRegister(_ => reader.CancelPendingRead(), null);
+        for (long dropped = 0; dropped < MostDropped;)
         {
-            for (long dropped = 0; dropped < MostDropped;)
-            {
-                patience.CancelAfter(LongestPause);
-                ReadResult read = await Read(reader, patience.Token);
-                dropped += read.Buffer.Length;
-                reader.AdvanceTo(read.Buffer.End);
-                if (read.IsCompleted) return;
-            }
-        }
-        catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
-        {
-            // It waits for the answer.
+            patience.CancelAfter(LongestPause);
+            ReadResult read = await Read(reader, context.RequestAborted);
+            dropped += read.Buffer.Length;
+            reader.AdvanceTo(read.Buffer.End);
+            if (read.IsCompleted || read.IsCanceled) return; // canceled: it waits for the answer
         }
     }
 

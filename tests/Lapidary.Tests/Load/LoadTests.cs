@@ -8,7 +8,7 @@ namespace Lapidary.Tests.Load;
 /// <summary>The load client: what it sends, what it counts, and what it makes of the times.</summary>
 public sealed class LoadTests
 {
-    private static LoadPlan Plan(Uri url, int requests = 6) => new() { BaseUrl = url, Requests = requests, InputTokens = 45, OutputTokens = 9, Timeout = TimeSpan.FromSeconds(20) };
+    private static LoadPlan Plan(Uri url, int requests = 6) => new() { BaseUrl = url, Requests = requests, InputTokens = 45, OutputTokens = 9, Timeout = TimeSpan.FromMinutes(5) };
 
     private static async Task<LoadReport> Run(LoadPlan plan)
     {
