@@ -1,1 +1,2 @@
 [assembly: System.Runtime.CompilerServices.InternalsVisibleTo("Lapidary.Tests")]
+[assembly: System.Runtime.CompilerServices.InternalsVisibleTo("Lapidary.Benchmarks")]
