@@ -96,13 +96,13 @@ internal sealed class Weights(int vocabSize, float scale)
             }
             else
             {
-                TLane origin = TLane.Broadcast(-(most * log2Scale));
+                TLane origin = TLane.Broadcast(-most); // the difference is exact where it matters, so that the largest weighs 1
                 for (int i = 0; i < v.Length; i += 4)
                 {
-                    a += LaneMath.Exp2(TLane.MultiplyAdd(v[i], scales, origin));
-                    b += LaneMath.Exp2(TLane.MultiplyAdd(v[i + 1], scales, origin));
-                    c += LaneMath.Exp2(TLane.MultiplyAdd(v[i + 2], scales, origin));
-                    d += LaneMath.Exp2(TLane.MultiplyAdd(v[i + 3], scales, origin));
+                    a += LaneMath.Exp2((v[i] + origin) * scales);
+                    b += LaneMath.Exp2((v[i + 1] + origin) * scales);
+                    c += LaneMath.Exp2((v[i + 2] + origin) * scales);
+                    d += LaneMath.Exp2((v[i + 3] + origin) * scales);
                 }
             }
             sums[block] = TLane.Sum((a + b) + (c + d));
@@ -110,10 +110,10 @@ internal sealed class Weights(int vocabSize, float scale)
         }
         if (whole < blocks) ReadLast(Logits.Block(logits, whole), whole);
         if (!isNumber) max = float.NaN;
-        // From relative to the block's largest weight to relative to that of all. Origins round alike here and above.
+        // From relative to the block's largest weight to relative to that of all.
         Span<TLane> m = Lanes<TLane>(maxima), s = Lanes<TLane>(sums);
-        TLane least = TLane.Broadcast(max - negligible), start = TLane.Broadcast(max * log2Scale);
-        for (int i = 0; i < m.Length; i++) s[i] = TLane.SelectLess(m[i], least, TLane.Zero, LaneMath.Exp2(m[i] * scales - start) * s[i]);
+        TLane least = TLane.Broadcast(max - negligible), start = TLane.Broadcast(-max);
+        for (int i = 0; i < m.Length; i++) s[i] = TLane.SelectLess(m[i], least, TLane.Zero, LaneMath.Exp2((m[i] + start) * scales) * s[i]);
         Sum = Total();
     }
 

@@ -115,4 +115,20 @@ public sealed class LargeVocabularyTests
         if (size > 600 && random.Next(2) == 0) row.AsSpan(256, 256).Fill(float.NegativeInfinity);
         return row;
     }
+
+    /// <summary>However the row is rounded: what is nearly certain weighs no more than all.</summary>
+    [Fact]
+    public void No_probability_is_above_1()
+    {
+        Random random = new(5);
+        LogprobReader reader = new(1024, 1);
+        float[] logits = new float[1024];
+        for (int i = 0; i < 2000; i++)
+        {
+            Array.Fill(logits, -30 * random.NextSingle());
+            logits[i % 1024] = 10 + 30 * random.NextSingle();
+            float logprob = reader.Read(logits, i % 1024).Chosen.Logprob;
+            Assert.True(logprob is <= 0 and > -0.1f, $"{logits[i % 1024]:R}: {logprob:R}");
+        }
+    }
 }
