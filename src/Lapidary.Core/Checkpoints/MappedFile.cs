@@ -12,15 +12,21 @@ namespace Lapidary.Checkpoints;
 /// </summary>
 internal sealed unsafe partial class MappedFile : IDisposable
 {
-    private const int DontNeed = 4; // MADV_DONTNEED, mman.h: a mapped file keeps its bytes
+    private const int DontNeed = 4; // MADV_DONTNEED and POSIX_FADV_DONTNEED: a mapped file keeps its bytes
+    private const int WindowBytes = 2 << 20; // no smaller than what the system caches in one piece, which goes whole or not at all
 
+    private readonly SafeFileHandle file;
     private readonly MemoryMappedViewAccessor view;
+    private readonly int[] wanted; // bytes of each window that are not released yet
     private bool disposed;
 
-    private MappedFile(MemoryMappedViewAccessor view, long length)
+    private MappedFile(SafeFileHandle file, MemoryMappedViewAccessor view, long length)
     {
+        this.file = file;
         this.view = view;
         Length = length;
+        wanted = new int[(length + WindowBytes - 1) / WindowBytes];
+        for (int window = 0; window < wanted.Length; window++) wanted[window] = (int)Math.Min(WindowBytes, length - (long)window * WindowBytes);
         byte* first = null;
         view.SafeMemoryMappedViewHandle.AcquirePointer(ref first);
         Address = (nint)first + (nint)view.PointerOffset;
@@ -45,11 +51,7 @@ internal sealed unsafe partial class MappedFile : IDisposable
             FileSystemInfo target = file.ResolveLinkTarget(returnFinalTarget: true) ?? file;
             RefuseEmpty(path, ((FileInfo)target).Length);
 
-            using SafeFileHandle handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
-            long length = RandomAccess.GetLength(handle);
-            RefuseEmpty(path, length);
-            using var mapping = MemoryMappedFile.CreateFromFile(handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
-            return new MappedFile(mapping.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read), length);
+            return Map(path, File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete));
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -61,6 +63,23 @@ internal sealed unsafe partial class MappedFile : IDisposable
         }
     }
 
+    /// <summary>Closes the file if it cannot be mapped.</summary>
+    private static MappedFile Map(string path, SafeFileHandle file)
+    {
+        try
+        {
+            long length = RandomAccess.GetLength(file);
+            RefuseEmpty(path, length);
+            using var mapping = MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+            return new MappedFile(file, mapping.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read), length);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
     public ReadOnlySpan<byte> Bytes(long offset, int length)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
@@ -69,12 +88,55 @@ internal sealed unsafe partial class MappedFile : IDisposable
         return new ReadOnlySpan<byte>((byte*)Address + offset, length);
     }
 
-    /// <summary>Tells the system that these bytes are not needed soon: their pages may go, and come back when they are read.</summary>
-    public void Release(long offset, long length)
+    /// <summary>Copies bytes without mapping their pages: for many that are needed once, this is several times as fast.</summary>
+    /// <exception cref="CheckpointException">The disk fails, or the file has become shorter.</exception>
+    public void Read(long offset, Span<byte> bytes)
+    {
+        try
+        {
+            while (bytes.Length > 0)
+            {
+                int read = RandomAccess.Read(file, bytes, offset);
+                if (read == 0) throw new CheckpointException($"the file ends at byte {offset}; it had {Length} when it was opened");
+                bytes = bytes[read..];
+                offset += read;
+            }
+        }
+        catch (IOException exception)
+        {
+            throw new CheckpointException($"the file cannot be read at byte {offset}: {exception.Message}", exception);
+        }
+    }
+
+    /// <summary>
+    /// These bytes are not needed soon, which is said of each once: where all of a window has been released, the system may take
+    /// its memory, and what comes to be read again is read from the file. Memory that is asked for at once is then this memory.
+    /// </summary>
+    public void Release(long offset, long length) => OnWindows(offset, length, (window, bytes) =>
+    {
+        if (Interlocked.Add(ref wanted[window], -bytes) == 0) GiveBack(window);
+    });
+
+    /// <summary>These bytes stay in memory, also when others around them are released.</summary>
+    public void Keep(long offset, long length) => OnWindows(offset, length, (window, bytes) => Interlocked.Add(ref wanted[window], bytes));
+
+    private static void OnWindows(long offset, long length, Action<int, int> act)
+    {
+        for (long end = offset + length; offset < end;)
+        {
+            long next = Math.Min(end, (offset / WindowBytes + 1) * WindowBytes);
+            act((int)(offset / WindowBytes), (int)(next - offset));
+            offset = next;
+        }
+    }
+
+    /// <summary>Pages that a process has mapped stay in the system's cache, so the mapping goes first.</summary>
+    private void GiveBack(int window)
     {
         if (!OperatingSystem.IsLinux()) return;
-        nint page = Environment.SystemPageSize, from = (Address + (nint)offset + page - 1) / page * page, to = (Address + (nint)(offset + length)) / page * page;
-        if (to > from) _ = Advise((void*)from, (nuint)(to - from), DontNeed);
+        long from = (long)window * WindowBytes, length = Math.Min(WindowBytes, Length - from);
+        _ = AdviseMemory((void*)(Address + (nint)from), (nuint)length, DontNeed);
+        _ = AdviseFile(file, from, length, DontNeed);
     }
 
     public void Dispose()
@@ -83,6 +145,7 @@ internal sealed unsafe partial class MappedFile : IDisposable
         disposed = true;
         view.SafeMemoryMappedViewHandle.ReleasePointer();
         view.Dispose();
+        file.Dispose();
     }
 
     private static void RefuseEmpty(string path, long length)
@@ -91,5 +154,8 @@ internal sealed unsafe partial class MappedFile : IDisposable
     }
 
     [LibraryImport("libc", EntryPoint = "madvise")]
-    private static partial int Advise(void* address, nuint length, int advice);
+    private static partial int AdviseMemory(void* address, nuint length, int advice);
+
+    [LibraryImport("libc", EntryPoint = "posix_fadvise")]
+    private static partial int AdviseFile(SafeFileHandle file, long offset, long length, int advice);
 }

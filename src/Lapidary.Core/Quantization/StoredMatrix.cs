@@ -29,10 +29,15 @@ public abstract class StoredMatrix(string name, int rows, int columns, WeightFor
     /// <summary>Rows <paramref name="first"/> to first + count - 1, without copying.</summary>
     public abstract StoredMatrix SliceRows(int first, int count);
 
-    /// <summary>Tells that the stored bytes have been packed and are not needed soon, so that their memory may go.</summary>
-    public virtual void Release()
+    /// <summary>Tells, of each row once, that it has been packed and is not needed soon, so that its memory may go.</summary>
+    public virtual void Release(int firstRow, int rows)
     {
         // Memory that is not a mapped file's has nowhere to come back from.
+    }
+
+    /// <summary>Tells that rows are read from now on, so that their memory stays though they are packed and released, too.</summary>
+    public virtual void Keep()
+    {
     }
 
     /// <summary>Refuses NaN and infinity, at the cost of a look at every element.</summary>
@@ -71,6 +76,16 @@ public abstract class QuantizedMatrix(string name, int rows, int columns, Weight
     /// <summary>The codes of one row, one a byte.</summary>
     /// <param name="codes">[Columns]</param>
     public abstract void ReadCodes(int row, Span<byte> codes);
+
+    /// <summary>This matrix for one thread that goes through its rows once.</summary>
+    public virtual QuantizedMatrix Streamed() => this;
+
+    /// <summary>Whether <see cref="ReadNibbles"/> gives codes about as they are stored.</summary>
+    public virtual bool StoresNibbles => false;
+
+    /// <summary>4-bit codes of one row, 16 bytes for 32 columns: column j in the low nibble of byte j, column j + 16 in its high one (ggml's order).</summary>
+    /// <param name="nibbles">[Columns / 2]</param>
+    public virtual void ReadNibbles(int row, Span<byte> nibbles) => throw new NotSupportedException($"{Name} stores no nibbles");
 
     /// <summary>Scales and offsets of one row in float32; offsets are 0 where the format has none.</summary>
     /// <param name="scales">[Groups]</param> <param name="offsets">[Groups]</param>

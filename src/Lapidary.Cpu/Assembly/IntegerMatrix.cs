@@ -48,7 +48,6 @@ internal sealed unsafe class IntegerMatrix : AssembledMatrix
     private static IntegerPanels Pack(QuantizedMatrix source, PanelStore? store)
     {
         IntegerPanels panels = IntegerPanels.Pack(source);
-        source.Release();
         store?.Packed(source, panels);
         return panels;
     }

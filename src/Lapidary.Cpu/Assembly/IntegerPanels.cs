@@ -30,7 +30,7 @@ internal sealed unsafe class IntegerPanels : IDisposable
         IntegerPanels panels = new(matrix, layout, (byte*)LargePages.Allocate(bytes), owner: null);
         try
         {
-            Parallel.For(0, panels.Panels, () => new PanelWriter(matrix, panels), (panel, _, writer) => writer.Write(panel), _ => { });
+            Parallel.For(0, panels.Panels, () => new PanelWriter(matrix.Streamed(), panels), (panel, _, writer) => writer.Write(panel), _ => { });
         }
         catch (AggregateException exception)
         {

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Assembly;
@@ -66,8 +68,13 @@ internal abstract unsafe class PanelScales(QuantizedMatrix matrix, PanelLayout l
 
     protected static bool IsFinite(ReadOnlySpan<Half> values)
     {
-        bool finite = true;
-        foreach (Half value in values) finite &= (BitConverter.HalfToUInt16Bits(value) & 0x7c00) != 0x7c00;
+        ReadOnlySpan<ushort> bits = MemoryMarshal.Cast<Half, ushort>(values);
+        Vector128<ushort> exponent = Vector128.Create((ushort)0x7c00), bad = default;
+        int i = 0;
+        for (; i + Vector128<ushort>.Count <= bits.Length; i += Vector128<ushort>.Count)
+            bad |= Vector128.Equals(Vector128.Create(bits.Slice(i, Vector128<ushort>.Count)) & exponent, exponent);
+        bool finite = bad == default;
+        for (; i < bits.Length; i++) finite &= (bits[i] & 0x7c00) != 0x7c00;
         return finite;
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
@@ -11,8 +12,9 @@ internal sealed unsafe class PanelWriter(QuantizedMatrix matrix, IntegerPanels t
     private const int RowsAtOnce = 4, Part = 16, Pairs = PanelLayout.Quads / 2;
 
     private readonly PanelLayout layout = target.Layout;
+    private readonly bool nibbles = target.Layout.CodeBits == 4 && matrix.StoresNibbles;
     private readonly int width = target.Steps * PanelLayout.StepColumns;
-    private readonly byte[] codes = new byte[PanelLayout.Rows * target.Steps * PanelLayout.StepColumns];
+    private readonly byte[] codes = new byte[PanelLayout.Rows * target.Steps * PanelLayout.StepColumns]; // half of it for nibbles
     private readonly PanelScales scales = PanelScales.For(matrix, target.Layout);
 
     /// <exception cref="BackendException">A scale that is not finite.</exception>
@@ -26,7 +28,8 @@ internal sealed unsafe class PanelWriter(QuantizedMatrix matrix, IntegerPanels t
         }
         for (int r = 0; r < rows; r++)
         {
-            matrix.ReadCodes(first + r, codes.AsSpan(r * width, matrix.Columns));
+            if (nibbles) matrix.ReadNibbles(first + r, codes.AsSpan(r * width, matrix.Columns / 2));
+            else matrix.ReadCodes(first + r, codes.AsSpan(r * width, matrix.Columns));
             scales.Read(r, first + r);
         }
 
@@ -39,9 +42,15 @@ internal sealed unsafe class PanelWriter(QuantizedMatrix matrix, IntegerPanels t
                     scales.WriteBlock(step / layout.StepsPerBlock, to);
                     to += layout.BlockBytes;
                 }
-                for (int r = 0; r < PanelLayout.Rows; r += RowsAtOnce) WriteCodes(source + r * width + step * PanelLayout.StepColumns, to + sizeof(uint) * r);
+                for (int r = 0; r < PanelLayout.Rows; r += RowsAtOnce)
+                {
+                    byte* from = source + r * width, words = to + sizeof(uint) * r;
+                    if (nibbles) new Rows4(from + step * Part, width).Transposed().Store(words);
+                    else WriteCodes(from + step * PanelLayout.StepColumns, words);
+                }
                 for (int part = 0; part < layout.ScalesPerStep; part++) scales.Write(step, part, to);
             }
+        matrix.Release(first, rows);
         return this;
     }
 
@@ -73,12 +82,14 @@ internal sealed unsafe class PanelWriter(QuantizedMatrix matrix, IntegerPanels t
     {
         private readonly Vector128<byte> a = a, b = b, c = c, d = d;
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Rows4(byte* source, int stride)
             : this(Vector128.Load(source), Vector128.Load(source + stride), Vector128.Load(source + 2 * stride), Vector128.Load(source + 3 * stride))
         {
         }
 
         /// <summary>4 × 4 transposition of 32-bit elements.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Rows4 Transposed()
         {
             Vector128<ulong> lowAB = Low(a, b), lowCD = Low(c, d), highAB = High(a, b), highCD = High(c, d);
@@ -90,6 +101,7 @@ internal sealed unsafe class PanelWriter(QuantizedMatrix matrix, IntegerPanels t
             static Vector128<byte> Second(Vector128<ulong> l, Vector128<ulong> r) => Vector128.Create(l.GetUpper(), r.GetUpper()).AsByte();
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Rows4 WithUpperNibblesOf(Rows4 high)
         {
             Vector128<byte> nibble = Vector128.Create((byte)0x0f);
@@ -101,6 +113,7 @@ internal sealed unsafe class PanelWriter(QuantizedMatrix matrix, IntegerPanels t
         /// <summary>Four fields of so many bits in one byte.</summary>
         public Vector128<byte> Joined(int bits) => a | (b << bits) | (c << (2 * bits)) | (d << (3 * bits));
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Store(byte* to)
         {
             a.Store(to);

@@ -14,18 +14,20 @@ internal unsafe class ExpertMatrices : IDisposable
     public ExpertMatrices(ExpertLayerSpec spec, ExpertWeights weights, Func<StoredMatrix, WeightMatrix> load)
     {
         Activation = CpuActivation.Load(spec.Activation);
-        Gates = LoadAll(weights.Gate);
-        Ups = weights.Up is null ? null : LoadAll(weights.Up);
-        downs = LoadAll(weights.Down);
+        Gates = new WeightMatrix[weights.Gate.Count];
+        Ups = weights.Up is null ? null : new WeightMatrix[weights.Up.Count];
+        downs = new WeightMatrix[weights.Down.Count];
+        if (spec.Weights.Code is null)
+            for (int e = 0; e < Gates.Length; e++) LoadExpert(e); // nothing is packed
+        else
+            Pack(Gates.Length, LoadExpert);
 
-        WeightMatrix[] LoadAll(IReadOnlyList<StoredMatrix> matrices)
+        // Gate and up, which a file may hold as one tensor, follow each other, so that what has been packed of it is whole.
+        void LoadExpert(int e)
         {
-            var loaded = new WeightMatrix[matrices.Count];
-            if (spec.Weights.Code is null)
-                for (int e = 0; e < loaded.Length; e++) loaded[e] = load(matrices[e]); // nothing is packed
-            else
-                Pack(loaded.Length, e => loaded[e] = load(matrices[e]));
-            return loaded;
+            Gates[e] = load(weights.Gate[e]);
+            if (Ups is not null) Ups[e] = load(weights.Up![e]);
+            downs[e] = load(weights.Down[e]);
         }
 
         // A refused matrix is one error about that matrix, not an aggregate.

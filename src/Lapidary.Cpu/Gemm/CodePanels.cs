@@ -36,7 +36,6 @@ internal sealed unsafe class CodePanels : IDisposable
         scales = (float*)Allocate(scalesLength);
         offsets = matrix.Format.HasOffsets || origin != 0 ? (float*)Allocate(scalesLength) : null;
         Pack(matrix, origin);
-        matrix.Release();
     }
 
     ~CodePanels() => Free();
@@ -134,6 +133,7 @@ internal sealed unsafe class CodePanels : IDisposable
                 Scales(panel)[g * Lanes + lane] = rowScales[g];
                 if (offsets != null) Offsets(panel)[g * Lanes + lane] = rowOffsets[g] + origin * rowScales[g];
             }
+            matrix.Release(row, 1);
         }
     }
 

@@ -75,6 +75,42 @@ public sealed class GgufMatrixTests
         Assert.NotEqual(expected.Select(v => MathF.Round(v, 3)), Values(file.Matrix(file.Tensors.Single())).Select(v => MathF.Round(v, 3)));
     }
 
+    [Theory, MemberData(nameof(Types))]
+    public void Nibbles_and_streamed_rows_hold_the_same_codes(string type)
+    {
+        using CheckpointFolder folder = new();
+        using GgufFile file = Open(folder, type, Fixtures[type].Blocks, columns: 256);
+        if (file.Matrix(file.Tensors.Single()) is not QuantizedMatrix matrix) return; // F16 and the like
+        QuantizedMatrix streamed = matrix.Streamed();
+        byte[] codes = new byte[256], copied = new byte[256], nibbles = new byte[128];
+        foreach (int row in (int[])[1, 0, 1])
+        {
+            matrix.ReadCodes(row, codes);
+            streamed.ReadCodes(row, copied);
+            Assert.Equal(codes, copied);
+            if (!matrix.StoresNibbles) continue;
+            streamed.ReadNibbles(row, nibbles);
+            for (int i = 0; i < nibbles.Length; i++)
+            {
+                int low = i / 16 * 32 + i % 16;
+                Assert.Equal((codes[low], codes[low + 16]), ((byte)(nibbles[i] & 15), (byte)(nibbles[i] >> 4)));
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("Q4_0", true)]
+    [InlineData("Q4_1", true)]
+    [InlineData("Q4_K", true)]
+    [InlineData("Q5_0", false)]
+    [InlineData("Q8_0", false)]
+    public void Types_of_4_bits_store_nibbles(string type, bool stores)
+    {
+        using CheckpointFolder folder = new();
+        using GgufFile file = Open(folder, type, Fixtures[type].Blocks, columns: 256);
+        Assert.Equal(stores, ((QuantizedMatrix)file.Matrix(file.Tensors.Single())).StoresNibbles);
+    }
+
     [Fact]
     public void Mxfp4_is_a_table_times_a_power_of_two()
     {

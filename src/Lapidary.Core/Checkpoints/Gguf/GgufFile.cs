@@ -45,8 +45,25 @@ public sealed class GgufFile : IDisposable
     /// <summary>Address of a tensor's first block; valid until <see cref="Dispose"/>.</summary>
     public nint AddressOf(GgufTensor tensor) => file.Address + (nint)(dataStart + tensor.Offset);
 
-    /// <summary>Part of a tensor's bytes is not needed soon.</summary>
+    /// <summary>Part of a tensor's bytes, copied.</summary>
+    /// <exception cref="CheckpointException">The disk fails, or the file has become shorter.</exception>
+    internal void Read(GgufTensor tensor, long offset, Span<byte> bytes)
+    {
+        try
+        {
+            file.Read(dataStart + tensor.Offset + offset, bytes);
+        }
+        catch (CheckpointException exception)
+        {
+            throw new CheckpointException($"{Location}: tensor {MessageText.Quote(tensor.Name)}: {exception.Message}", exception);
+        }
+    }
+
+    /// <inheritdoc cref="MappedFile.Release"/>
     internal void Release(GgufTensor tensor, long offset, long length) => file.Release(dataStart + tensor.Offset + offset, length);
+
+    /// <inheritdoc cref="MappedFile.Keep"/>
+    internal void Keep(GgufTensor tensor, long offset, long length) => file.Keep(dataStart + tensor.Offset + offset, length);
 
     /// <summary>Part of a tensor's bytes, not copied; the range is checked.</summary>
     public ReadOnlySpan<byte> Bytes(GgufTensor tensor, long offset, int length)

@@ -7,7 +7,11 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
     rows == tensor.Rows ? tensor.Name : $"{tensor.Name}[{firstRow}:{firstRow + rows}]", rows, checked((int)tensor.Shape[^1]), WeightFormat.OfCodes(TBlock.Code, TBlock.GroupSize, TBlock.HasOffsets))
     where TBlock : struct, IGgufBlock
 {
+    private const int CopiedRows = 16;
+
     private readonly int rowBytes = checked((int)tensor.Type.Bytes(tensor.Shape[^1]));
+    private byte[]? copies; // of rows firstCopy to endCopy - 1; null where rows are read from mapped memory
+    private int firstCopy, endCopy;
 
     public override long ByteLength => (long)Rows * rowBytes;
     public override DType ScaleType => TBlock.ScaleType;
@@ -18,6 +22,16 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
         ReadOnlySpan<byte> blocks = RowBytes(row);
         for (int block = 0; block * elements < Columns; block++)
             TBlock.ReadCodes(blocks.Slice(block * bytes, bytes), codes.Slice(block * elements, elements));
+    }
+
+    public override bool StoresNibbles => TBlock.StoresNibbles;
+
+    public override void ReadNibbles(int row, Span<byte> nibbles)
+    {
+        int elements = tensor.Type.BlockElements, bytes = tensor.Type.BlockBytes;
+        ReadOnlySpan<byte> blocks = RowBytes(row);
+        for (int block = 0; block * elements < Columns; block++)
+            TBlock.ReadNibbles(blocks.Slice(block * bytes, bytes), nibbles.Slice(block * elements / 2, elements / 2));
     }
 
     public override void ReadScales(int row, Span<float> scales, Span<float> offsets)
@@ -52,7 +66,20 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
         return new GgufMatrix<TBlock>(file, tensor, firstRow + first, count);
     }
 
-    public override void Release() => file.Release(tensor, (long)firstRow * rowBytes, ByteLength);
+    public override void Release(int first, int count) => file.Release(tensor, (long)(firstRow + first) * rowBytes, (long)count * rowBytes);
 
-    private ReadOnlySpan<byte> RowBytes(int row) => file.Bytes(tensor, (long)(firstRow + row) * rowBytes, rowBytes);
+    public override void Keep() => file.Keep(tensor, (long)firstRow * rowBytes, ByteLength);
+
+    public override QuantizedMatrix Streamed() => new GgufMatrix<TBlock>(file, tensor, firstRow, Rows) { copies = new byte[CopiedRows * rowBytes] };
+
+    private ReadOnlySpan<byte> RowBytes(int row)
+    {
+        if (copies is null) return file.Bytes(tensor, (long)(firstRow + row) * rowBytes, rowBytes);
+        if (row < firstCopy || row >= endCopy)
+        {
+            (firstCopy, endCopy) = (row, Math.Min(Rows, row + CopiedRows));
+            file.Read(tensor, (long)(firstRow + row) * rowBytes, copies.AsSpan(0, (endCopy - row) * rowBytes));
+        }
+        return copies.AsSpan((row - firstCopy) * rowBytes, rowBytes);
+    }
 }

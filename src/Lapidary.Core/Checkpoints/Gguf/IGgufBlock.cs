@@ -18,6 +18,12 @@ internal interface IGgufBlock
     /// <param name="codes">[elements of a block], one code a byte</param>
     static abstract void ReadCodes(ReadOnlySpan<byte> block, Span<byte> codes);
 
+    /// <inheritdoc cref="QuantizedMatrix.StoresNibbles"/>
+    static virtual bool StoresNibbles => false;
+
+    /// <param name="nibbles">[elements of a block / 2], in the order of <see cref="QuantizedMatrix.ReadNibbles"/></param>
+    static virtual void ReadNibbles(ReadOnlySpan<byte> block, Span<byte> nibbles) => throw new NotSupportedException();
+
     /// <param name="scales">[groups of a block]</param> <param name="offsets">[groups of a block]</param>
     static abstract void ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets);
 

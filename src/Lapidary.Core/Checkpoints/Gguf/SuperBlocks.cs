@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Lapidary.Quantization;
 
 namespace Lapidary.Checkpoints.Gguf;
@@ -66,6 +67,20 @@ internal readonly struct Q4_K : IFactoredBlock<Q4_K>
     {
         for (int pair = 0; pair < 4; pair++)
             GgufBits.Nibbles(block.Slice(16 + 32 * pair, 32), codes.Slice(64 * pair, 32), codes.Slice(64 * pair + 32, 32));
+    }
+
+    public static bool StoresNibbles => true;
+
+    /// <summary>32 bytes hold 32 columns in their low nibbles, the next 32 in their high ones.</summary>
+    public static void ReadNibbles(ReadOnlySpan<byte> block, Span<byte> nibbles)
+    {
+        Vector128<byte> low = Vector128.Create((byte)0x0f);
+        for (int at = 0; at < 128; at += 32)
+        {
+            Vector128<byte> left = Vector128.Create(block.Slice(16 + at, 16)), right = Vector128.Create(block.Slice(32 + at, 16));
+            ((left & low) | (right << 4)).CopyTo(nibbles.Slice(at, 16));
+            ((left >>> 4) | Vector128.AndNot(right, low)).CopyTo(nibbles.Slice(at + 16, 16));
+        }
     }
 
     public static void ReadFactors(ReadOnlySpan<byte> block, out Half blockScale, out Half blockOffset, Span<sbyte> scales, Span<sbyte> offsets)
