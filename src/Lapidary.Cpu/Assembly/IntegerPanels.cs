@@ -7,6 +7,8 @@ namespace Lapidary.Cpu.Assembly;
 /// <summary>A quantised matrix packed into panels of 16 rows (<see cref="PanelLayout"/>). Rows and columns beyond the last are 0.</summary>
 internal sealed unsafe class IntegerPanels : IDisposable
 {
+    private const int PieceBytes = 2 << 20; // packed by one thread: an expert's matrix, a part of a large one
+
     private readonly object? owner; // of memory that lies in a file
     private byte* memory;
 
@@ -30,7 +32,12 @@ internal sealed unsafe class IntegerPanels : IDisposable
         IntegerPanels panels = new(matrix, layout, (byte*)LargePages.Allocate(bytes), owner: null);
         try
         {
-            Parallel.For(0, panels.Panels, () => new PanelWriter(matrix.Streamed(), panels), (panel, _, writer) => writer.Write(panel), _ => { });
+            int some = (int)Math.Clamp(PieceBytes / panels.PanelBytes, 1, panels.Panels);
+            Parallel.For(0, (panels.Panels + some - 1) / some, () => new PanelWriter(matrix.Streamed(), panels), (piece, _, writer) =>
+            {
+                for (int panel = piece * some; panel < Math.Min(panels.Panels, (piece + 1) * some); panel++) writer.Write(panel);
+                return writer;
+            }, _ => { });
         }
         catch (AggregateException exception)
         {

@@ -14,18 +14,16 @@ internal sealed unsafe class PanelWriter(QuantizedMatrix matrix, IntegerPanels t
     private readonly PanelLayout layout = target.Layout;
     private readonly bool nibbles = target.Layout.CodeBits == 4 && matrix.StoresNibbles;
     private readonly int width = target.Steps * PanelLayout.StepColumns;
-    private readonly byte[] codes = new byte[PanelLayout.Rows * target.Steps * PanelLayout.StepColumns]; // half of it for nibbles
+    private readonly byte[] codes = GC.AllocateUninitializedArray<byte>(PanelLayout.Rows * target.Steps * PanelLayout.StepColumns); // half of it for nibbles
     private readonly PanelScales scales = PanelScales.For(matrix, target.Layout);
 
     /// <exception cref="BackendException">A scale that is not finite.</exception>
-    public PanelWriter Write(int panel)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // it runs from the first moment of a load, and never again
+    public void Write(int panel)
     {
         int first = panel * PanelLayout.Rows, rows = Math.Min(PanelLayout.Rows, matrix.Rows - first);
-        if (rows < PanelLayout.Rows)
-        {
-            Array.Clear(codes);
-            scales.Clear();
-        }
+        if (rows < PanelLayout.Rows || matrix.Columns < width) Array.Clear(codes);
+        if (rows < PanelLayout.Rows) scales.Clear();
         for (int r = 0; r < rows; r++)
         {
             if (nibbles) matrix.ReadNibbles(first + r, codes.AsSpan(r * width, matrix.Columns / 2));
@@ -51,7 +49,6 @@ internal sealed unsafe class PanelWriter(QuantizedMatrix matrix, IntegerPanels t
                 for (int part = 0; part < layout.ScalesPerStep; part++) scales.Write(step, part, to);
             }
         matrix.Release(first, rows);
-        return this;
     }
 
     /// <summary>Four rows' part of a step's quads. Quads q and q + 4 share bytes as low and high nibbles; bits above the fourth follow.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Lapidary.Quantization;
 
 namespace Lapidary.Checkpoints.Gguf;
@@ -7,7 +8,7 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
     rows == tensor.Rows ? tensor.Name : $"{tensor.Name}[{firstRow}:{firstRow + rows}]", rows, checked((int)tensor.Shape[^1]), WeightFormat.OfCodes(TBlock.Code, TBlock.GroupSize, TBlock.HasOffsets))
     where TBlock : struct, IGgufBlock
 {
-    private const int CopiedRows = 16;
+    private const int CopyBytes = 128 << 10; // stay in the second cache
 
     private readonly int rowBytes = checked((int)tensor.Type.Bytes(tensor.Shape[^1]));
     private byte[]? copies; // of rows firstCopy to endCopy - 1; null where rows are read from mapped memory
@@ -16,6 +17,7 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
     public override long ByteLength => (long)Rows * rowBytes;
     public override DType ScaleType => TBlock.ScaleType;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // billions of them in the first seconds
     public override void ReadCodes(int row, Span<byte> codes)
     {
         int elements = tensor.Type.BlockElements, bytes = tensor.Type.BlockBytes;
@@ -26,6 +28,7 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
 
     public override bool StoresNibbles => TBlock.StoresNibbles;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void ReadNibbles(int row, Span<byte> nibbles)
     {
         int elements = tensor.Type.BlockElements, bytes = tensor.Type.BlockBytes;
@@ -43,6 +46,7 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
             TBlock.ReadScales(blocks.Slice(block * bytes, bytes), scales.Slice(block * groups, groups), offsets.Slice(block * groups, groups));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void ReadHalfScales(int row, Span<Half> scales, Span<Half> offsets)
     {
         int bytes = tensor.Type.BlockBytes;
@@ -70,14 +74,15 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
 
     public override void Keep() => file.Keep(tensor, (long)firstRow * rowBytes, ByteLength);
 
-    public override QuantizedMatrix Streamed() => new GgufMatrix<TBlock>(file, tensor, firstRow, Rows) { copies = new byte[CopiedRows * rowBytes] };
+    public override QuantizedMatrix Streamed()
+        => new GgufMatrix<TBlock>(file, tensor, firstRow, Rows) { copies = GC.AllocateUninitializedArray<byte>(Math.Clamp(CopyBytes / rowBytes, 1, Rows) * rowBytes) };
 
     private ReadOnlySpan<byte> RowBytes(int row)
     {
         if (copies is null) return file.Bytes(tensor, (long)(firstRow + row) * rowBytes, rowBytes);
         if (row < firstCopy || row >= endCopy)
         {
-            (firstCopy, endCopy) = (row, Math.Min(Rows, row + CopiedRows));
+            (firstCopy, endCopy) = (row, Math.Min(Rows, row + copies.Length / rowBytes));
             file.Read(tensor, (long)(firstRow + row) * rowBytes, copies.AsSpan(0, (endCopy - row) * rowBytes));
         }
         return copies.AsSpan((row - firstCopy) * rowBytes, rowBytes);
