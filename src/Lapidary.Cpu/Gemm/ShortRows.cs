@@ -68,14 +68,14 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
         // The panels of a tile stay in the first cache while all tokens pass by.
         for (int panel = first; whole > 0 && panel < end; panel += panelsOfTile)
         {
-            int count = Math.Min(panelsOfTile, end - panel);
+            int count = Math.Min(panelsOfTile, end - panel), computed = count <= 2 ? 2 : panelsOfTile;
             for (int t = 0; t < whole; t += TokensAtOnce)
             {
-                if (panelsOfTile == 2) TwoByFour(panel, x + t * xStride, xStride, sums);
+                if (computed == 2) TwoByFour(panel, x + t * xStride, xStride, sums);
                 else FourByFour(panel, x + t * xStride, xStride, sums);
                 for (int i = 0; i < TokensAtOnce; i++)
                     for (int p = 0; p < count; p++)
-                        PanelRows.Store<TLane>(sums + (panelsOfTile * i + p) * TLane.Count, panel + p, from, to, y + (t + i) * yStride);
+                        PanelRows.Store<TLane>(sums + (computed * i + p) * TLane.Count, panel + p, from, to, y + (t + i) * yStride);
             }
         }
         for (int t = whole; t < tokens; t++)
