@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Lapidary.Checkpoints;
 using Lapidary.Cpu;
 using Lapidary.Cpu.Assembly;
@@ -78,6 +79,37 @@ public sealed unsafe class BFloat16MatrixTests
             Assert.Equal(all[((tokens - last) * rows)..], Multiply(weights, rows, columns, x[((tokens - last) * columns)..], last, 0, rows));
         float[] part = Multiply(weights, rows, columns, x, tokens, 1, rows - 1);
         for (int i = 0; i < part.Length; i++) Assert.Equal(i % rows >= 1 && i % rows < rows - 1 ? all[i] : 0, part[i]);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(13)]
+    [InlineData(32)]
+    public void Threads_write_their_tokens_where_one_would(int tokens)
+    {
+        Assert.SkipUnless(CpuFeatures.HasAvx512Bf16, "needs AVX512-BF16");
+        const int columns = 70;
+        BFloat16Form form = new(columns);
+        byte[] whole = new byte[tokens * form.RowBytes], parts = new byte[whole.Length];
+        fixed (float* x = Tokens(tokens, columns))
+        fixed (byte* atOnce = whole, byParts = parts)
+        {
+            form.Write(x, columns, 0, tokens, tokens, atOnce);
+            for (int from = 0; from < tokens; from += 3) form.Write(x, columns, from, Math.Min(tokens, from + 3), tokens, byParts);
+        }
+        Assert.Equal(whole, parts);
+        for (int t = 0; t < tokens; t++) Assert.Equal(columns, NonZeros(whole, t, tokens));
+
+        // A token's values, in its tile, step by step.
+        static int NonZeros(byte[] written, int token, int tokens)
+        {
+            TokenTiles tiles = new(tokens);
+            int first = tiles.First(tiles.Of(token)), count = tiles.First(tiles.Of(token) + 1) - first, steps = written.Length / tokens / RowTile.StepBytes;
+            Assert.InRange(token, first, first + count - 1);
+            Assert.InRange(count, 1, RowTile.MaxTokens);
+            return Enumerable.Range(0, steps).Sum(step => MemoryMarshal.Cast<byte, ushort>(written)
+                .Slice(((first * steps) + (step * count) + token - first) * RowTile.StepColumns, RowTile.StepColumns).ToArray().Count(bits => bits != 0));
+        }
     }
 
     [Fact]
