@@ -6,9 +6,9 @@ using Lapidary.Lora;
 namespace Lapidary.Cpu.Experts;
 
 /// <summary>
-/// Routed experts over rows in blocks of one expert: inputs are gathered, gate and up multiplied and the activation applied
-/// while a block is in cache, down multiplied with the routing weight at its end, and each token sums its k results in slot
-/// order. Workers share the columns of every matrix, so any routing loads them evenly.
+/// Routed experts over rows in blocks of one expert: inputs are gathered or rewritten, gate and up multiplied and the activation
+/// applied while a block is in cache, down multiplied with the routing weight at its end, and each token sums its k results in
+/// slot order. Workers share the columns of every matrix, so any routing loads them evenly.
 /// </summary>
 internal sealed unsafe class ExpertPipeline : IExpertLayer
 {
@@ -42,15 +42,26 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         Step step = new(this, (CpuBuffer)x, (CpuBuffer)weights, (CpuBuffer)output);
 
         long operations = (long)pairs * spec.HiddenSize * spec.IntermediateSize;
-        var gather = new GatherJob(step);
-        pool.Run(ref gather, (long)pairs * spec.HiddenSize);
         PairLora? lora = adapters is { } batch ? new PairLora(batch, expertIds) : null;
+        if (inputForm is null || lora is not null)
+        {
+            var gather = new GatherJob(step);
+            pool.Run(ref gather, (long)pairs * spec.HiddenSize);
+        }
         ShrinkInputs(step, lora, pairs);
-        if (inputForm is not null) Write(step, inputForm, step.Row(0), spec.HiddenSize, pairs);
+        if (inputForm is not null)
+        {
+            var write = new WriteInputsJob(step, inputForm);
+            pool.Run(ref write, (long)pairs * spec.HiddenSize);
+        }
         var gateUp = new GateUpJob(step, lora);
         pool.Run(ref gateUp, 2 * operations);
         ShrinkActivations(step, lora, pairs);
-        if (downForm is not null) Write(step, downForm, step.Gate(0), spec.IntermediateSize, pairs);
+        if (downForm is not null)
+        {
+            var write = new WriteActivationsJob(step, downForm);
+            pool.Run(ref write, (long)pairs * spec.IntermediateSize);
+        }
         var down = new DownJob(step, lora);
         pool.Run(ref down, operations);
         var sum = new SumJob(step);
@@ -58,12 +69,6 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
     }
 
     public void Dispose() => matrices.Dispose();
-
-    private void Write(Step step, HiddenForm form, float* x, int columns, int pairs)
-    {
-        var job = new WriteJob(step, form, x, columns);
-        pool.Run(ref job, (long)pairs * columns);
-    }
 
     private void ShrinkInputs(Step step, PairLora? lora, int pairs)
     {
@@ -118,15 +123,31 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         }
     }
 
-    /// <summary>Rows rewritten block by block, once for all workers and matrices.</summary>
-    private readonly struct WriteJob(Step step, HiddenForm form, float* x, int columns) : IParallelJob
+    /// <summary>Inputs rewritten from where the tokens have them, once for all workers and matrices.</summary>
+    private readonly struct WriteInputsJob(Step step, HiddenForm form) : IParallelJob
     {
         public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
         {
             ReadOnlySpan<RowBlock> blocks = step.Layer.rows.Blocks;
             (int from, int to) = Share.Of(blocks.Length, worker, workers);
             foreach (RowBlock block in blocks[from..to])
-                form.Write(x + (nint)block.First * columns, columns, 0, block.Count, block.Count, step.Written(block.First, form));
+                for (int row = 0; row < block.Count; row++)
+                {
+                    float* token = step.X.Row(step.Layer.rows.Pair(block.First + row) / step.Layer.spec.TopK);
+                    form.Write(token, stride: 0, row, row + 1, block.Count, step.Written(block.First, form)); // every row of the block is at token
+                }
+        }
+    }
+
+    /// <summary>What goes into down, rewritten block by block.</summary>
+    private readonly struct WriteActivationsJob(Step step, HiddenForm form) : IParallelJob
+    {
+        public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+        {
+            ReadOnlySpan<RowBlock> blocks = step.Layer.rows.Blocks;
+            (int from, int to) = Share.Of(blocks.Length, worker, workers);
+            foreach (RowBlock block in blocks[from..to])
+                form.Write(step.Gate(block.First), step.Intermediate, 0, block.Count, block.Count, step.Written(block.First, form));
         }
     }
 
