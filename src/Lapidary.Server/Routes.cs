@@ -19,11 +19,8 @@ internal static class Routes
     public static void Map(WebApplication app, ApiServices api)
     {
         ModelSlot slot = api.Slot;
-        Get(app, "/health", context =>
-        {
-            slot.ThrowIfFailed();
-            return context.Response.WriteJsonAsync(new ServerStatus("ok"), ServerJson.Default.ServerStatus);
-        }).WithMetadata(new OpenToAll(), new Probe());
+        Get(app, "/health", Health).WithMetadata(new OpenToAll(), new Probe());
+        app.MapMethods("/ping", [HttpMethods.Get, HttpMethods.Head, HttpMethods.Post], Health).WithMetadata(new OpenToAll(), new Probe()); // what SageMaker asks
         Get(app, "/ready", context =>
         {
             _ = slot.Model;
@@ -36,6 +33,7 @@ internal static class Routes
             context.Response.ContentType = PrometheusText.ContentType;
             return context.Response.WriteAsync(api.Metrics.ToPrometheus(slot.Model), context.RequestAborted);
         }).WithMetadata(new Probe());
+        Get(app, "/load", context => context.Response.WriteJsonAsync(new ServerLoad(api.Admission.Running), ServerJson.Default.ServerLoad)).WithMetadata(new Probe());
         Get(app, "/openapi.json", ApiDocument.WriteJson);
         Get(app, "/docs", ApiDocument.WritePage);
         Get(app, "/version", context => context.Response.WriteJsonAsync(ServerVersion.Current, ServerJson.Default.ServerVersion));
@@ -59,6 +57,12 @@ internal static class Routes
         TokenizeEndpoint tokens = new(api);
         app.MapPost("/tokenize", tokens.Tokenize);
         app.MapPost("/detokenize", tokens.Detokenize);
+
+        Task Health(HttpContext context)
+        {
+            slot.ThrowIfFailed();
+            return context.Response.WriteJsonAsync(new ServerStatus("ok"), ServerJson.Default.ServerStatus);
+        }
     }
 
     private static IEndpointConventionBuilder Get(WebApplication app, string path, RequestDelegate answer) => app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], answer);

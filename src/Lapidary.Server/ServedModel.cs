@@ -94,10 +94,10 @@ public sealed class ServedModel
 
     /// <summary>Serves an adapter under its own name, beside the model's. May be called while requests run.</summary>
     /// <exception cref="LapidaryException">It cannot be served; the message says why.</exception>
-    public void LoadAdapter(string folder, string name)
+    public void LoadAdapter(string folder, string name, bool replace = false)
     {
         if (Names.Contains(name)) throw new AdapterException($"{MessageText.Quote(name)} is a name of the model itself; choose another for the adapter in {folder}");
-        Model.Adapters.Load(folder, name);
+        Model.Adapters.Load(folder, name, replace);
     }
 
     internal IEnumerable<ModelCard> Cards() =>

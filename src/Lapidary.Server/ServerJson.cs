@@ -17,6 +17,7 @@ namespace Lapidary.Server;
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(ModelCard))]
 [JsonSerializable(typeof(ServerStatus))]
+[JsonSerializable(typeof(ServerLoad))]
 [JsonSerializable(typeof(ServerVersion))]
 [JsonSerializable(typeof(ChatCompletion))]
 [JsonSerializable(typeof(ChatChunk))]

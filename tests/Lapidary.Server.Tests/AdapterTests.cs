@@ -40,6 +40,23 @@ public sealed class AdapterTests
     }
 
     [Fact]
+    public async Task An_adapter_takes_the_place_of_another_only_when_told_to()
+    {
+        await using Server server = new(options => options with { AllowRuntimeLoraUpdating = true });
+        await server.InitializeAsync();
+        Task<Answer> Load(string path, bool? inPlace)
+            => Post(server, "/v1/load_lora_adapter", new JsonObject { ["lora_name"] = "robot", ["lora_path"] = path, ["load_inplace"] = inPlace });
+        Assert.Equal(200, (await Load(Robot, true)).Status); // also where there is none
+        (await Load(Robot, null)).AssertError(400, "lora_path");
+        (await Load(Robot, false)).AssertError(400, "lora_path");
+        (await Load("/nowhere", true)).AssertError(400, "lora_path");
+        Assert.Equal(Adapted, await Chat(server, "robot")); // the one before has stayed
+        for (int i = 0; i < 20; i++) Assert.Equal(200, (await Load(Robot, true)).Status); // more often than there are slots
+        Assert.Equal(Adapted, await Chat(server, "robot"));
+        Assert.Equal([Server.ModelName, "alias", "robot"], (await server.Client.Get("/v1/models")).Json["data"]!.AsArray().Select(c => c!["id"]!.GetValue<string>()));
+    }
+
+    [Fact]
     public async Task What_cannot_be_loaded_is_refused_with_the_reason()
     {
         await using Server server = new(options => options with { AllowRuntimeLoraUpdating = true });

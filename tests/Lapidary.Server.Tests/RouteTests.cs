@@ -13,6 +13,34 @@ public sealed class RouteTests(Server server)
         Assert.Equal((200, value), (answer.Status, answer.Json[member]!.GetValue<string>()));
     }
 
+    [Theory]
+    [InlineData("GET"), InlineData("POST")]
+    public async Task A_ping_is_answered_as_health(string method)
+    {
+        Answer answer = await Send(method, "/ping");
+        Assert.Equal((200, "ok"), (answer.Status, answer.Json["status"]!.GetValue<string>()));
+    }
+
+    [Fact]
+    public async Task The_load_counts_requests()
+    {
+        await using Server other = new();
+        await other.InitializeAsync();
+        Assert.Equal("""{"server_load":0}""", (await other.Client.Get("/load")).Body);
+        await using Stream stream = await OpenStream(other);
+        Assert.Equal("""{"server_load":1}""", (await other.Client.Get("/load")).Body);
+    }
+
+    private static async Task<Stream> OpenStream(Server server)
+    {
+        HttpRequestMessage request = new(HttpMethod.Post, "/v1/completions")
+        {
+            Content = new StringContent("""{"prompt":"Once","stream":true,"ignore_eos":true,"max_tokens":2000}""", System.Text.Encoding.UTF8, "application/json"),
+        };
+        HttpResponseMessage response = await server.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        return await response.Content.ReadAsStreamAsync();
+    }
+
     [Fact]
     public async Task Models_are_listed_by_every_name()
     {

@@ -40,17 +40,18 @@ public sealed class LoraAdapters : IDisposable
 
     /// <summary>Reads an adapter, copies it to the device and gives it a slot. Its files are not needed afterwards.</summary>
     /// <param name="folder">adapter_config.json and adapter_model.safetensors, as PEFT saves them.</param>
+    /// <param name="replace">An adapter of that name makes room once this one has been read; who holds it keeps it to the end.</param>
     /// <exception cref="LapidaryException">It cannot be served on this model, its name is taken or no slot is free; the message says why.</exception>
-    public LoadedAdapter Load(string folder, string name)
+    public LoadedAdapter Load(string folder, string name, bool replace = false)
     {
         if (name.Length == 0) throw new AdapterException($"{folder}: an adapter needs a name");
         if (Slots == 0) throw new AdapterException($"{folder}: the model was opened without room for adapters (max_loras is 0)");
-        CheckRoom(name);
+        CheckRoom(name, replace);
         AdapterUpdates updates;
         using (LoraAdapter adapter = LoraAdapter.Open(folder, sites)) updates = new AdapterUpdates(adapter, kernels);
         try
         {
-            lock (changing) return Install(folder, name, updates);
+            lock (changing) return Install(folder, name, updates, replace);
         }
         catch
         {
@@ -101,20 +102,22 @@ public sealed class LoraAdapters : IDisposable
         byName = byName.Clear();
     }
 
-    /// <returns>A free slot.</returns>
-    private int CheckRoom(string name)
+    /// <returns>A free slot, or the one that the adapter to be replaced will free.</returns>
+    private int CheckRoom(string name, bool replace)
     {
-        if (byName.TryGetValue(name, out LoadedAdapter? present))
+        if (byName.TryGetValue(name, out LoadedAdapter? present) && !replace)
             throw new AdapterException($"an adapter {MessageText.Quote(name)} is loaded already, from {present.Folder}; drop it first or choose another name");
         int slot = Array.IndexOf(slots, null);
+        if (slot < 0 && present is { Holders: 0 }) slot = present.Slot;
         return slot >= 0
             ? slot
             : throw new AdapterException($"all {Slots} adapter slots are taken, by {MessageText.Some(slots.Select(s => s!.Name), 10)}; drop one or raise max_loras");
     }
 
-    private LoadedAdapter Install(string folder, string name, AdapterUpdates updates)
+    private LoadedAdapter Install(string folder, string name, AdapterUpdates updates, bool replace)
     {
-        int slot = CheckRoom(name);
+        int slot = CheckRoom(name, replace);
+        if (byName.ContainsKey(name)) Drop(name);
         LoadedAdapter adapter = new(name, folder, updates, slot, ++generation);
         rank = Math.Max(rank, updates.Rank);
         updates.Fill(slot);

@@ -17,10 +17,11 @@ internal sealed class AdapterEndpoint(ApiServices api)
         using JsonDocument json = await JsonBody.ReadAsync(context);
         Fields body = new(json.RootElement);
         string name = body.RequiredText("lora_name"), path = body.RequiredText("lora_path");
+        bool replace = body.Flag("load_inplace") ?? false;
         body.Done();
         if (name.Length == 0) throw ApiException.Invalid("lora_name", "lora_name is empty, expected the name under which the adapter is to be served");
         if (path.Length == 0) throw ApiException.Invalid("lora_path", "lora_path is empty, expected a folder of this machine");
-        await Change("lora_path", () => model.LoadAdapter(path, name));
+        await Change("lora_path", () => model.LoadAdapter(path, name, replace));
         await Tell(context, $"Success: LoRA adapter '{name}' added successfully.");
     }
 
