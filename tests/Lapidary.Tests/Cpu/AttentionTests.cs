@@ -112,8 +112,8 @@ public sealed class AttentionTests
         {
             uint bits = BitConverter.SingleToUInt32Bits(value) & 0xffff0000;
             float down = BitConverter.UInt32BitsToSingle(bits), up = BitConverter.UInt32BitsToSingle(bits + 0x10000);
-            double toDown = Math.Abs((double)value - down), toUp = Math.Abs((double)up - value);
-            return toDown < toUp || (toDown == toUp && (bits & 0x10000) == 0) ? down : up;
+            double below = Math.Abs((double)value - down), above = Math.Abs((double)up - value);
+            return below < above || (below == above && (bits & 0x10000) == 0) ? down : up;
         }
 
         private static IEnumerable<float> Q8(float[] block)
