@@ -84,19 +84,21 @@ public sealed class ServedModel
     internal string Resolve(string? requested)
     {
         if (requested is null) return Names[0];
-        return Names.Contains(requested) || HasAdapter(requested) ? requested : throw ApiException.ModelNotFound(requested);
+        return IsModelName(requested) || HasAdapter(requested) ? requested : throw ApiException.ModelNotFound(requested);
     }
 
     /// <summary>The adapter that a name from <see cref="Resolve"/> stands for; null for the model itself.</summary>
-    internal string? AdapterOf(string name) => Names.Contains(name) ? null : name;
+    internal string? AdapterOf(string name) => IsModelName(name) ? null : name;
 
     internal bool HasAdapter(string name) => Model.Adapters.Loaded.Any(adapter => adapter.Name == name);
+
+    internal bool IsModelName(string name) => Names.Contains(name);
 
     /// <summary>Serves an adapter under its own name, beside the model's. May be called while requests run.</summary>
     /// <exception cref="LapidaryException">It cannot be served; the message says why.</exception>
     public void LoadAdapter(string folder, string name, bool replace = false)
     {
-        if (Names.Contains(name)) throw new AdapterException($"{MessageText.Quote(name)} is a name of the model itself; choose another for the adapter in {folder}");
+        if (IsModelName(name)) throw new AdapterException($"{MessageText.Quote(name)} is a name of the model itself; choose another for the adapter in {folder}");
         Model.Adapters.Load(folder, name, replace);
     }
 

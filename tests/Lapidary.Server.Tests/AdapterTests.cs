@@ -47,9 +47,9 @@ public sealed class AdapterTests
         Task<Answer> Load(string path, bool? inPlace)
             => Post(server, "/v1/load_lora_adapter", new JsonObject { ["lora_name"] = "robot", ["lora_path"] = path, ["load_inplace"] = inPlace });
         Assert.Equal(200, (await Load(Robot, true)).Status); // also where there is none
-        (await Load(Robot, null)).AssertError(400, "lora_path");
-        (await Load(Robot, false)).AssertError(400, "lora_path");
-        (await Load("/nowhere", true)).AssertError(400, "lora_path");
+        (await Load(Robot, null)).AssertError(400, "lora_name");
+        (await Load(Robot, false)).AssertError(400, "lora_name");
+        (await Load("/nowhere", true)).AssertError(404, "lora_path");
         Assert.Equal(Adapted, await Chat(server, "robot")); // the one before has stayed
         for (int i = 0; i < 20; i++) Assert.Equal(200, (await Load(Robot, true)).Status); // more often than there are slots
         Assert.Equal(Adapted, await Chat(server, "robot"));
@@ -62,12 +62,14 @@ public sealed class AdapterTests
         await using Server server = new(options => options with { AllowRuntimeLoraUpdating = true });
         await server.InitializeAsync();
         Answer nowhere = await Post(server, "/v1/load_lora_adapter", new JsonObject { ["lora_name"] = "a", ["lora_path"] = "/nowhere" });
-        nowhere.AssertError(400, "lora_path");
-        Assert.Contains("found no adapter_config.json", nowhere.Body, StringComparison.Ordinal);
+        nowhere.AssertError(404, "lora_path", "adapter_not_found"); // as vLLM
+        Answer empty = await Post(server, "/v1/load_lora_adapter", new JsonObject { ["lora_name"] = "a", ["lora_path"] = Path.Combine(Repository.Root, "src") });
+        empty.AssertError(400, "lora_path");
+        Assert.Contains("found no adapter_config.json", empty.Body, StringComparison.Ordinal);
         Answer dora = await Post(server, "/v1/load_lora_adapter", new JsonObject { ["lora_name"] = "a", ["lora_path"] = Path.Combine(Repository.Root, "tests/fixtures/lora/dora") });
         dora.AssertError(400, "lora_path");
         Assert.Contains("DoRA scales", dora.Body, StringComparison.Ordinal);
-        (await Post(server, "/v1/load_lora_adapter", new JsonObject { ["lora_name"] = "alias", ["lora_path"] = Robot })).AssertError(400, "lora_path");
+        (await Post(server, "/v1/load_lora_adapter", new JsonObject { ["lora_name"] = "alias", ["lora_path"] = Robot })).AssertError(400, "lora_name");
         (await Post(server, "/v1/load_lora_adapter", new JsonObject { ["lora_name"] = "a" })).AssertError(400, "lora_path");
         (await Post(server, "/v1/load_lora_adapter", new JsonObject { ["lora_name"] = 1, ["lora_path"] = Robot })).AssertError(400, "lora_name");
         Assert.Equal(2, (await server.Client.Get("/v1/models")).Json["data"]!.AsArray().Count);

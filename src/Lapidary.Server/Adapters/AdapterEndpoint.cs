@@ -21,6 +21,11 @@ internal sealed class AdapterEndpoint(ApiServices api)
         body.Done();
         if (name.Length == 0) throw ApiException.Invalid("lora_name", "lora_name is empty, expected the name under which the adapter is to be served");
         if (path.Length == 0) throw ApiException.Invalid("lora_path", "lora_path is empty, expected a folder of this machine");
+        if (model.IsModelName(name)) throw ApiException.Invalid("lora_name", $"{MessageText.Quote(name)} is a name of the model itself; choose another for the adapter");
+        if (!replace && model.HasAdapter(name))
+            throw ApiException.Invalid("lora_name", $"an adapter {MessageText.Quote(name)} has already been loaded; unload it first, choose another name, or set load_inplace to put this one in its place");
+        if (!Directory.Exists(path))
+            throw new ApiException(StatusCodes.Status404NotFound, $"{MessageText.Quote(path)} is no folder of this machine, expected one with adapter_config.json and adapter_model.safetensors, as PEFT saves them.") { Param = "lora_path", Code = "adapter_not_found" };
         await Change("lora_path", () => model.LoadAdapter(path, name, replace));
         await Tell(context, $"Success: LoRA adapter '{name}' added successfully.");
     }
