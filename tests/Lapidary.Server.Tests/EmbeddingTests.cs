@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using System.Text.Json;
 using Lapidary.Checkpoints;
 using Lapidary.Scheduling;
@@ -66,8 +67,16 @@ public sealed class EmbeddingTests(Server server)
         Assert.Equal(first[0] / first[1], whole[0] / whole[1], 3);
     }
 
+    [Fact]
+    public async Task Special_tokens_can_be_left_out()
+    {
+        JsonNode with = (await server.Client.Post(Path, """{"input":"Once upon"}""")).Json, without = (await server.Client.Post(Path, """{"input":"Once upon","add_special_tokens":false}""")).Json;
+        Assert.Equal((3, 2), (with["usage"]!["prompt_tokens"]!.GetValue<int>(), without["usage"]!["prompt_tokens"]!.GetValue<int>()));
+    }
+
     [Theory]
     [InlineData("""{}""", "input"), InlineData("""{"input":""}""", "input"), InlineData("""{"input":[]}""", "input"), InlineData("""{"input":[""]}""", "input[0]"), InlineData("""{"input":[99999]}""", "input")]
     [InlineData("""{"input":"a","encoding_format":"int8"}""", "encoding_format"), InlineData("""{"input":"a","dimensions":0}""", "dimensions"), InlineData("""{"input":"a","dimensions":257}""", "dimensions"), InlineData("""{"input":"a","foo":1}""", "foo")]
+    [InlineData("""{"input":"a","truncate_prompt_tokens":5}""", "truncate_prompt_tokens"), InlineData("""{"input":"a","normalize":false}""", "normalize"), InlineData("""{"messages":[]}""", "input")]
     public async Task A_bad_request_is_refused_and_its_fault_named(string body, string param) => (await server.Client.Post(Path, body)).AssertError(400, param);
 }

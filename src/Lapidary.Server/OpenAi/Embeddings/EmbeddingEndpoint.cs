@@ -25,9 +25,13 @@ internal sealed class EmbeddingEndpoint(ApiServices api)
         int? dimensions = body.Integer("dimensions", 1, model.Model.Config.HiddenSize);
         _ = body.Text("user");
         int priority = body.Integer("priority") ?? 0;
+        bool special = body.Flag("add_special_tokens") ?? true;
         JsonElement input = body.Take("input") ?? throw body.Missing("input", Prompts.Expected);
+        foreach (string other in (string[])["truncate_prompt_tokens", "truncation_side"]) body.Refuse(other, "an input that is too long is refused, never cut");
+        foreach (string other in (string[])["embed_dtype", "endianness", "normalize", "use_activation"]) body.Refuse(other, "vectors have length 1, and their numbers are float32 (in base64 little-endian)");
+        body.Refuse("messages", "only texts and token ids are embedded; send them as input");
         body.Done();
-        List<PromptText> prompts = Prompts.Read(input, "input", model, n: 1, SpecialTokens.Add);
+        List<PromptText> prompts = Prompts.Read(input, "input", model, n: 1, special ? SpecialTokens.Add : SpecialTokens.Omit);
         using Admission.Entry entry = api.Admission.Enter();
         foreach (PromptText prompt in prompts) prompt.RequireFits(model.ContextLength, "input", maxTokens: null);
         string id = RequestId.Of(context);
