@@ -121,6 +121,41 @@ public sealed class ChatStreamTests(Server server)
     }
 
     [Fact]
+    public async Task The_tokens_of_the_prompt_come_once_and_first()
+    {
+        const string completion = "\"prompt\":[[2,300],[2,301,302]],\"n\":2,\"max_tokens\":3";
+        Sse stream = await Sse.Post(server.Client, "/v1/completions", Object(completion, Streamed, "\"return_token_ids\":true"));
+        for (int index = 0; index < 4; index++)
+        {
+            JsonNode[] chunks = [.. stream.Choices(index)];
+            Assert.Equal(index < 2 ? "[2,300]" : "[2,301,302]", chunks[0]["prompt_token_ids"]!.ToJsonString());
+            Assert.All(chunks[1..], chunk => Assert.Null(chunk["prompt_token_ids"]));
+        }
+
+        JsonNode whole = (await server.Client.Post(Path, Object(Story, Greedy, "\"return_token_ids\":true"))).Json;
+        JsonNode[] events = [.. (await Sse.Post(server.Client, Path, Object(Story, Greedy, Streamed, "\"return_token_ids\":true"))).Data];
+        Assert.Equal(whole["prompt_token_ids"]!.ToJsonString(), events[0]["prompt_token_ids"]!.ToJsonString());
+        Assert.All(events[1..], chunk => Assert.Null(chunk["prompt_token_ids"]));
+    }
+
+    /// <summary>Clients in languages without optional members read it from every choice.</summary>
+    [Theory, InlineData(Path, Story), InlineData("/v1/completions", "\"prompt\":\"Once upon a time\"")]
+    public async Task Every_choice_has_a_stop_reason_if_only_null(string path, string body)
+    {
+        JsonNode whole = (await server.Client.Post(path, Object(body))).Json;
+        Assert.All(whole["choices"]!.AsArray(), choice => Assert.True(choice!.AsObject().ContainsKey("stop_reason")));
+        Assert.All((await Sse.Post(server.Client, path, Object(body, Streamed))).Choices(0), choice => Assert.True(choice.AsObject().ContainsKey("stop_reason")));
+    }
+
+    [Fact]
+    public async Task The_service_tier_is_told_to_those_who_ask_for_one()
+    {
+        Assert.False((await server.Client.Post(Path, Object(Story))).Json.AsObject().ContainsKey("service_tier"));
+        Assert.Equal("default", (await server.Client.Post(Path, Object(Story, "\"service_tier\":\"auto\""))).Json["service_tier"]!.GetValue<string>());
+        Assert.All((await Sse.Post(server.Client, Path, Object(Story, Streamed, WithUsage, "\"service_tier\":\"flex\""))).Data, chunk => Assert.Equal("default", chunk["service_tier"]!.GetValue<string>()));
+    }
+
+    [Fact]
     public async Task Several_prompts_are_streamed_side_by_side()
     {
         const string body = "\"prompt\":[\"Once upon a time\",\"The dog\"],\"n\":2,\"max_tokens\":6,\"seed\":1";

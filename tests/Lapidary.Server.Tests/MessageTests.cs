@@ -18,6 +18,7 @@ public sealed class MessageTests(Server server)
         answer.AssertError(status, param);
         Assert.Equal("error", answer.Json["type"]!.GetValue<string>()); // where Anthropic's clients look
         Assert.Equal(answer.Headers.GetValues("X-Request-Id").Single(), answer.Json["request_id"]!.GetValue<string>());
+        Assert.Equal(answer.Headers.GetValues("X-Request-Id"), answer.Headers.GetValues("request-id"));
     }
 
     [Theory, MemberData(nameof(Accepted))]

@@ -48,7 +48,8 @@ internal sealed record MessageRequest
         ChatTools tools = Tools(body);
         List<KeyValuePair<string, TemplateValue>> arguments = [];
         int? thinking = Thinking(body, model.Template, maxTokens, arguments);
-        foreach (string other in (string[])["container", "mcp_servers", "context_management", "output_format", "output_config"]) body.Refuse(other, "it is not implemented");
+        foreach (string other in (string[])["container", "mcp_servers", "context_management", "output_format"]) body.Refuse(other, "it is not implemented");
+        OutputConfig(body);
         (TemplateValue messages, bool continues) = MessageInput.Read(body, model.Template);
         return (name, new ChatRequest
         {
@@ -57,6 +58,15 @@ internal sealed record MessageRequest
             ContinueFinalMessage = continues,
             TemplateArguments = arguments.Count == 0 ? null : TemplateValue.FromObject(arguments),
         }, tools, thinking);
+    }
+
+    /// <summary>effort is a wish, which no model here was trained to read: checked, without effect (docs/api.md).</summary>
+    private static void OutputConfig(Fields body)
+    {
+        if (body.Object("output_config") is not { } config) return;
+        _ = config.Word("effort", "low", "medium", "high", "xhigh", "max");
+        config.Refuse("format", "constrained output is not implemented; ask for the form in a message");
+        config.Done();
     }
 
     private static void Bookkeeping(Fields body)

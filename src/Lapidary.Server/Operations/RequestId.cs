@@ -4,6 +4,7 @@ namespace Lapidary.Server.Operations;
 internal static class RequestId
 {
     public const string Header = "X-Request-Id";
+    private const string AnthropicHeader = "request-id";
     private const int Longest = 128;
     private static readonly object Key = new();
 
@@ -12,6 +13,7 @@ internal static class RequestId
         string given = context.Request.Headers[Header].ToString();
         context.Items[Key] = IsPlain(given) ? given : New();
         context.Response.Headers[Header] = Of(context);
+        if (context.Request.Path.StartsWithSegments("/v1/messages", StringComparison.Ordinal)) context.Response.Headers[AnthropicHeader] = Of(context); // where its clients look
         return next(context);
     }
 

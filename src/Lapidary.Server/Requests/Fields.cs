@@ -100,7 +100,7 @@ internal sealed class Fields(JsonElement json, string path)
     public void Done()
     {
         foreach (JsonProperty member in json.EnumerateObject())
-            if (!taken.Contains(member.Name))
+            if (member.Value.ValueKind != JsonValueKind.Null && !taken.Contains(member.Name)) // many clients write out every member they know of
                 throw Unknown(At(member.Name));
     }
 

@@ -18,6 +18,9 @@ internal static class OpenAiFields
         body.RefuseFlag("store", "this server keeps no answers");
     }
 
+    /// <summary>A wish for short or long answers, which no model here was trained to read: checked, without effect (docs/api.md).</summary>
+    public static void AcceptVerbosity(Fields fields) => _ = fields.Word("verbosity", "low", "medium", "high");
+
     /// <summary>OpenAI's bounds.</summary>
     private static void RequireMetadata(Fields body)
     {

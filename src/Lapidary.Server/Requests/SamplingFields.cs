@@ -45,13 +45,13 @@ internal static class SamplingFields
     /// <summary>What vLLM knows and this server does not do.</summary>
     private static void RefuseOthers(Fields f)
     {
-        foreach (string name in (string[])["structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "guided_decoding_backend"])
+        foreach (string name in (string[])["structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "guided_decoding_backend", "guided_whitespace_pattern", "structural_tag"])
             f.Refuse(name, "constrained output is not implemented");
         f.RefuseFlag("use_beam_search", "there is no beam search");
         if (f.Number("length_penalty") is { } penalty && penalty != 1) throw f.Unsupported("length_penalty", "there is no beam search");
         if (f.Flag("spaces_between_special_tokens") == false) throw f.Unsupported("spaces_between_special_tokens", "text is decoded as the tokenizer says");
         foreach (string name in (string[])["truncate_prompt_tokens", "truncation_side"]) f.Refuse(name, "a prompt that is too long is refused, never cut");
-        foreach (string name in (string[])["logits_processors", "logprob_token_ids", "kv_transfer_params", "watermarking", "vllm_xargs", "prompt_embeds"]) f.Refuse(name, "it is not implemented");
+        foreach (string name in (string[])["logits_processors", "logprob_token_ids", "kv_transfer_params", "watermarking", "vllm_xargs", "prompt_embeds", "repetition_detection"]) f.Refuse(name, "it is not implemented");
         foreach (string name in (string[])["mm_processor_kwargs", "media_io_kwargs"]) f.Refuse(name, "this model takes text only");
     }
 

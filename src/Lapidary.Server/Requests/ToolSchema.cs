@@ -33,6 +33,8 @@ internal static class ToolSchema
             case "properties" or "patternProperties" or "$defs" or "definitions" or "dependentSchemas":
                 Require(value, JsonValueKind.Object, path, "an object of schemas");
                 foreach (JsonProperty property in value.EnumerateObject()) Check(property.Value, $"{path}.{property.Name}");
+                if (keyword.Name == "patternProperties")
+                    foreach (JsonProperty property in value.EnumerateObject()) SchemaPattern.Check(property.Name, path);
                 return;
             case "anyOf" or "oneOf" or "allOf" or "prefixItems":
                 Require(value, JsonValueKind.Array, path, "an array of schemas");
@@ -50,7 +52,10 @@ internal static class ToolSchema
             case "enum":
                 Require(value, JsonValueKind.Array, path, "an array");
                 return;
-            case "pattern" or "description" or "title" or "format" or "$ref":
+            case "pattern":
+                SchemaPattern.Check(JsonValues.Text(value, path), path);
+                return;
+            case "description" or "title" or "format" or "$ref":
                 _ = JsonValues.Text(value, path);
                 return;
             case "minimum" or "maximum" or "minLength" or "maxLength" or "minItems" or "maxItems" or "minProperties" or "maxProperties" or "multipleOf":

@@ -11,6 +11,13 @@ internal sealed record ChatChunk(string Id, long Created, string Model, IReadOnl
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public UsageBody? Usage { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? ServiceTier { get; init; }
+
+    /// <summary>Only of the first event.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<int>? PromptTokenIds { get; init; }
 }
 
 internal sealed record ChunkChoice(int Index, ChatDelta Delta)
@@ -19,7 +26,6 @@ internal sealed record ChunkChoice(int Index, ChatDelta Delta)
 
     public string? FinishReason { get; init; }
 
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public object? StopReason { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

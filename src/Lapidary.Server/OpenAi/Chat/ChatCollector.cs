@@ -25,6 +25,7 @@ internal sealed class ChatCollector(ChatExchange exchange)
         return new ChatCompletion(exchange.Id, exchange.Created, request.Model, [.. chat.Choices.Select((choice, index) => Choice(index, choice, gathered[index]))], exchange.Usage())
         {
             PromptLogprobs = PromptLogprobs.Of(chat.PromptLogprobs, exchange.Texts),
+            ServiceTier = exchange.ServiceTier,
             PromptTokenIds = request.ReturnTokenIds ? [.. chat.Prompt.Ids] : null,
         };
     }

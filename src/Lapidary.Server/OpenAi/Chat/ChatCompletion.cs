@@ -10,6 +10,9 @@ internal sealed record ChatCompletion(string Id, long Created, string Model, IRe
     public string SystemFingerprint { get; } = Answers.Fingerprint;
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? ServiceTier { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<PromptLogprobs?>? PromptLogprobs { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

@@ -22,6 +22,7 @@ internal sealed record ChatCompletionRequest
     public required bool IncludeReasoning { get; init; }
     public required bool TokensAsIds { get; init; }
     public required bool ReturnTokenIds { get; init; }
+    public required bool NamesServiceTier { get; init; }
 
     public static ChatCompletionRequest Read(JsonElement json, ServedModel model)
     {
@@ -45,6 +46,7 @@ internal sealed record ChatCompletionRequest
             IncludeReasoning = body.Flag("include_reasoning") ?? true,
             TokensAsIds = body.Flag("return_tokens_as_token_ids") ?? false,
             ReturnTokenIds = body.Flag("return_token_ids") ?? false,
+            NamesServiceTier = body.Take("service_tier") is not null,
         };
         AcceptOrRefuseOthers(body);
         body.Done();
@@ -105,6 +107,6 @@ internal sealed record ChatCompletionRequest
             if (body.Take(name) is { } value && !(name == "modalities" && value.GetRawText().Replace(" ", "", StringComparison.Ordinal) == "[\"text\"]")) throw body.Unsupported(name, "this model writes text only");
         body.Refuse("web_search_options", "this server does not search");
         body.Refuse("prediction", "predicted output is not implemented");
-        if (body.Word("verbosity", "low", "medium", "high") is "low" or "high") throw body.Unsupported("verbosity", "the model has no such control; ask for it in a message");
+        OpenAiFields.AcceptVerbosity(body);
     }
 }

@@ -31,5 +31,8 @@ internal sealed record ChatExchange(ServedModel Model, ChatCompletionRequest Req
 
     public TokenTexts Texts { get; } = new(Model, Request.TokensAsIds);
 
+    /// <summary>Told when the request asks for one, as at OpenAI. There is one tier here.</summary>
+    public string? ServiceTier => Request.NamesServiceTier ? "default" : null;
+
     public UsageBody Usage() => UsageBody.Of(Chat.PromptTokens, Chat.CompletionTokens, Chat.CachedTokens, Chat.ReasoningTokens);
 }

@@ -26,7 +26,7 @@ internal sealed class ChatStream(ChatExchange exchange, SseWriter sse)
             }
             await sse.FlushAsync();
         }
-        if (request.Stream.IncludeUsage) sse.Event(Chunk([]) with { Usage = exchange.Usage() }, ServerJson.Default.ChatChunk);
+        if (request.Stream.IncludeUsage) Send(Chunk([], exchange.Usage()));
         sse.Done();
         await sse.FlushAsync();
     }
@@ -35,7 +35,11 @@ internal sealed class ChatStream(ChatExchange exchange, SseWriter sse)
     {
         UsageBody? none = request.Stream.ContinuousUsage ? UsageBody.Of(chat.PromptTokens, 0, chat.CachedTokens, 0) : null;
         for (int index = 0; index < chat.Choices.Count; index++)
-            Send(new ChunkChoice(index, new ChatDelta { Role = "assistant", Content = "" }), none);
+            Send(Chunk([new ChunkChoice(index, new ChatDelta { Role = "assistant", Content = "" })]) with
+            {
+                PromptTokenIds = request.ReturnTokenIds && index == 0 ? [.. chat.Prompt.Ids] : null,
+                Usage = none,
+            });
     }
 
     /// <summary>Log-probabilities and ids of a token go with the first text it brings, or with an empty text.</summary>
@@ -63,13 +67,10 @@ internal sealed class ChatStream(ChatExchange exchange, SseWriter sse)
         _ => null,
     };
 
-    private void Send(ChunkChoice choice) => Send(choice, request.Stream.ContinuousUsage ? exchange.Usage() : null);
+    private void Send(ChunkChoice choice) => Send(Chunk([choice], request.Stream.ContinuousUsage ? exchange.Usage() : null));
 
-    private void Send(ChunkChoice choice, UsageBody? usage)
-    {
-        ChatChunk chunk = Chunk([choice]);
-        sse.Event(usage is null ? chunk : chunk with { Usage = usage }, ServerJson.Default.ChatChunk);
-    }
+    private void Send(ChatChunk chunk) => sse.Event(chunk, ServerJson.Default.ChatChunk);
 
-    private ChatChunk Chunk(IReadOnlyList<ChunkChoice> choices) => new(exchange.Id, exchange.Created, request.Model, choices);
+    private ChatChunk Chunk(IReadOnlyList<ChunkChoice> choices, UsageBody? usage = null)
+        => new(exchange.Id, exchange.Created, request.Model, choices) { Usage = usage, ServiceTier = exchange.ServiceTier };
 }

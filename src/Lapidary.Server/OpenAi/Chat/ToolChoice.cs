@@ -22,7 +22,15 @@ internal static class ToolChoices
         if (value.ValueKind == JsonValueKind.String) return Word(body, JsonValues.Text(value, "tool_choice"), functions);
         if (value.ValueKind != JsonValueKind.Object) throw JsonValues.Wrong(value, "tool_choice", "\"auto\", \"none\", or an object");
         Fields named = new(value, "tool_choice");
-        if (named.RequiredText("type") != "function") throw ApiException.Invalid("tool_choice.type", "tool_choice.type is not \"function\"");
+        switch (named.RequiredText("type"))
+        {
+            case "function":
+                break;
+            case "allowed_tools" or "custom":
+                throw body.Unsupported("tool_choice", NeedsConstraints);
+            default:
+                throw ApiException.Invalid("tool_choice.type", "tool_choice.type is not \"function\"");
+        }
         Fields function = named.Object("function") ?? throw named.Missing("function", "an object with the name of a function");
         RequireKnown(function.RequiredText("name"), "tool_choice.function.name", functions);
         throw body.Unsupported("tool_choice", NeedsConstraints);

@@ -69,9 +69,8 @@ internal sealed class CompletionWriter
         {
             BeginWith(choice);
             string text = request.Echo ? request.Prompts[choice.Prompt].Text + collected[choice.Index] : collected[choice.Index].ToString();
-            return new TextChoice(choice.Index, text, Logprobs(choice), choice.FinishReason)
+            return new TextChoice(choice.Index, text, Logprobs(choice), choice.FinishReason, Answers.StopReason(choice.Completion!, request.Sampling.StopTokenIds))
             {
-                StopReason = Answers.StopReason(choice.Completion!, request.Sampling.StopTokenIds),
                 PromptLogprobs = request.ShowPromptLogprobs ? PromptLogprobs.Of(running.Handles[choice.Prompt].PromptLogprobs, texts) : null,
                 TokenIds = request.ReturnTokenIds ? ids[choice.Index] : null,
                 PromptTokenIds = request.ReturnTokenIds ? [.. request.Prompts[choice.Prompt].Ids] : null,
@@ -95,13 +94,14 @@ internal sealed class CompletionWriter
     private void Write(SseWriter sse, TokenEvent token, Choice choice)
     {
         string text = request.PromptOnly ? "" : token.Text;
-        if (request.Echo && !choice.HasBegun) text = request.Prompts[choice.Prompt].Text + text;
+        bool isFirst = !choice.HasBegun;
+        if (request.Echo && isFirst) text = request.Prompts[choice.Prompt].Text + text;
         BeginWith(choice);
         TextLogprobs? logprobs = Logprobs(choice);
         if (text.Length == 0 && choice.Completion is null && logprobs is null && !request.ReturnTokenIds) return;
-        TextCompletion chunk = Body([new TextChoice(choice.Index, text, logprobs, choice.FinishReason)
+        TextCompletion chunk = Body([new TextChoice(choice.Index, text, logprobs, choice.FinishReason, choice.Completion is null ? null : Answers.StopReason(choice.Completion, request.Sampling.StopTokenIds))
         {
-            StopReason = choice.Completion is null ? null : Answers.StopReason(choice.Completion, request.Sampling.StopTokenIds),
+            PromptTokenIds = request.ReturnTokenIds && isFirst ? [.. request.Prompts[choice.Prompt].Ids] : null,
             TokenIds = request.ReturnTokenIds && token.TokenId != TokenEvent.NoToken ? [token.TokenId] : null,
         }]);
         sse.Event(request.Stream.ContinuousUsage ? chunk with { Usage = Usage() } : chunk, ServerJson.Default.TextCompletion);

@@ -14,11 +14,9 @@ internal sealed record TextCompletion(string Id, long Created, string Model, IRe
 }
 
 /// <param name="FinishReason">Null while it goes on.</param>
-internal sealed record TextChoice(int Index, string Text, TextLogprobs? Logprobs, string? FinishReason)
+/// <param name="StopReason">vLLM's addition: the stop text or token id that ended it, null for the model's own end.</param>
+internal sealed record TextChoice(int Index, string Text, TextLogprobs? Logprobs, string? FinishReason, object? StopReason)
 {
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public object? StopReason { get; init; }
-
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<PromptLogprobs?>? PromptLogprobs { get; init; }
 

@@ -129,7 +129,7 @@ internal sealed record ResponseRequest
         arguments = null;
         Fields? reasoning = body.Object("reasoning");
         string? effort = reasoning?.Word("effort", TemplateArguments.Efforts);
-        if (reasoning?.Word("summary", "auto", "concise", "detailed") is not null) throw reasoning.Unsupported("summary", "reasoning is given whole, never summarised");
+        if (reasoning?.Word("summary", "auto", "concise", "detailed") is "concise" or "detailed") throw reasoning!.Unsupported("summary", "reasoning is given whole, never summarised");
         reasoning?.Refuse("generate_summary", "reasoning is given whole, never summarised");
         reasoning?.Done();
         List<KeyValuePair<string, TemplateValue>> switches = [];
@@ -142,7 +142,7 @@ internal sealed record ResponseRequest
     {
         if (body.Object("text") is not { } text) return;
         ResponseFormat.RequireText(text, "format");
-        if (text.Word("verbosity", "low", "medium", "high") is "low" or "high") throw text.Unsupported("verbosity", "the model has no such control; ask for it in a message");
+        OpenAiFields.AcceptVerbosity(text);
         text.Done();
     }
 }
