@@ -15,6 +15,9 @@ public static class CpuFeatures
     /// <summary>Dot products of 8-bit integers, 512 bits wide, which .NET has no intrinsic for: kernels assembled at run time use them.</summary>
     public static bool HasAvx512Vnni { get; } = Avx512BW.IsSupported && (Leaf7(subleaf: 0).Ecx & (1 << 11)) != 0;
 
+    /// <summary>AVX2 with FMA and conversion of float16, which .NET has no intrinsic for.</summary>
+    public static bool HasAvx2Half { get; } = Avx2.IsSupported && Fma.IsSupported && (X86Base.CpuId(1, 0).Ecx & (1 << 29)) != 0;
+
     /// <summary>Dot products of bfloat16 pairs; as <see cref="HasAvx512Vnni"/>.</summary>
     public static bool HasAvx512Bf16 { get; } = Avx512BW.IsSupported && (Leaf7(subleaf: 1).Eax & (1 << 5)) != 0;
 

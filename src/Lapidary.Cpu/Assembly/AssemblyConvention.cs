@@ -32,7 +32,8 @@ internal static class AssemblyConvention
     public static int Offset(string field) => (int)Marshal.OffsetOf<TileArguments>(field);
 
     /// <summary>Ends the kernel and gives its bytes.</summary>
-    public static byte[] End(Assembler code)
+    /// <param name="constants">Writes what lies behind the kernel.</param>
+    public static byte[] End(Assembler code, Action? constants = null)
     {
         if (OperatingSystem.IsWindows())
         {
@@ -41,6 +42,7 @@ internal static class AssemblyConvention
         }
         code.vzeroupper();
         code.ret();
+        constants?.Invoke();
         using MemoryStream bytes = new();
         code.Assemble(new StreamCodeWriter(bytes), rip: 0);
         return bytes.ToArray();

@@ -11,7 +11,11 @@ public static class AssemblySupport
     });
 
     /// <summary>Why int8 products go through vectors instead, or null.</summary>
-    public static string? RefusesInt8(AssemblyUse use) => Refuses(use, CpuFeatures.HasAvx512Vnni, "AVX512-VNNI");
+    public static string? RefusesInt8(AssemblyUse use)
+        => Refuses(use, CpuFeatures.HasAvx512Vnni || CpuFeatures.HasAvx2Half, "AVX512-VNNI, nor AVX2 with FMA and F16C");
+
+    /// <summary>What int8 products use where they are assembled.</summary>
+    public static string Int8Instructions => CpuFeatures.HasAvx512Vnni ? "AVX512-VNNI" : "AVX2";
 
     /// <summary>Why bfloat16 products go through vectors instead, or null.</summary>
     public static string? RefusesBFloat16(AssemblyUse use) => Refuses(use, CpuFeatures.HasAvx512Bf16, "AVX512-BF16");

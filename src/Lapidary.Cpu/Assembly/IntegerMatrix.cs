@@ -32,9 +32,13 @@ internal sealed unsafe class IntegerMatrix : AssembledMatrix
         Form = Int8Form.For(panels.Layout, source.Columns);
     }
 
-    /// <summary>Kernels with AVX512-VNNI.</summary>
+    /// <summary>The processor's best kernels.</summary>
     public static TileKernels Assembled(PanelLayout layout) => assembled.GetOrAdd(
-        layout, key => new(() => new AssembledKernels(IntegerTile.MaxTokens, tokens => new IntegerTile(key).Assemble(tokens)))).Value;
+        layout, key => new(() => CpuFeatures.HasAvx512Vnni ? AssembledVnni(key) : AssembledAvx2(key))).Value;
+
+    public static AssembledKernels AssembledVnni(PanelLayout layout) => new(IntegerTile.MaxTokens, tokens => new IntegerTile(layout).Assemble(tokens));
+
+    public static AssembledKernels AssembledAvx2(PanelLayout layout) => new(IntegerTile.MaxTokens, tokens => new Avx2IntegerTile(layout).Assemble(tokens));
 
     /// <summary>Kernels for the vectors that the runtime uses.</summary>
     private static TileKernels Vectors(PanelLayout layout) => CpuFeatures.VectorBits switch

@@ -17,7 +17,7 @@ internal sealed class HummingExperts(WorkerPool pool, Workspace workspace, DType
     public string Name => hiddenStates == DType.I8 ? "humming-a8" : "humming";
 
     public string Purpose => hiddenStates == DType.I8
-        ? $"codes of 1 to 8 bits times int8 hidden states, integer dot products{(AssemblySupport.RefusesInt8(options.Assembly) is null ? " (AVX512-VNNI)" : "")}"
+        ? $"codes of 1 to 8 bits times int8 hidden states, integer dot products{(AssemblySupport.RefusesInt8(options.Assembly) is null ? $" ({AssemblySupport.Int8Instructions})" : "")}"
         : "codes of 1 to 8 bits times bfloat16 hidden states";
 
     public HiddenPrecision HiddenStates(WeightFormat weights)

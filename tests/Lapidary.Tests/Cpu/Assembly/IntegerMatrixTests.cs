@@ -31,7 +31,11 @@ public sealed unsafe class IntegerMatrixTests
     /// <summary>Every kind of kernel that runs here.</summary>
     private static IEnumerable<(string Name, Func<PanelLayout, TileKernels> Create)> Kernels()
     {
-        if (AssemblySupport.RefusesInt8(AssemblyUse.Allowed) is null) yield return ("assembled", IntegerMatrix.Assembled);
+        if (AssemblySupport.RefusesInt8(AssemblyUse.Allowed) is null)
+        {
+            if (CpuFeatures.HasAvx512Vnni) yield return ("assembled with VNNI", IntegerMatrix.AssembledVnni);
+            if (CpuFeatures.HasAvx2Half) yield return ("assembled with AVX2", IntegerMatrix.AssembledAvx2);
+        }
         yield return ("512 bits", VectorTile.For<V16>);
         yield return ("256 bits", VectorTile.For<V8>);
         yield return ("128 bits", VectorTile.For<V4>);
@@ -192,6 +196,31 @@ public sealed unsafe class IntegerMatrixTests
             source.ReadRow(row, weights);
             Assert.Equal(0, y[row]);
             Assert.Equal(3 * weights[7], y[16 + row], tolerance: 1e-5f);
+        }
+    }
+
+    [Theory]
+    [InlineData("int4", 32, nameof(ScaleKind.Half))]
+    [InlineData("uint5", 16, nameof(ScaleKind.Factored))]
+    [InlineData("int6", 16, nameof(ScaleKind.BFloat16))]
+    [InlineData("int8", 32, nameof(ScaleKind.Single))]
+    public void Kernels_for_AVX2_hold_no_later_instruction(string name, int group, string scales)
+    {
+        CodeType code = CodeType.All.Single(c => c.Name == name);
+        PanelLayout layout = PanelLayout.For(WeightFormat.OfCodes(code, group), Enum.Parse<ScaleKind>(scales), groupsPerBlock: 256 / group);
+        for (int tokens = 1; tokens <= IntegerTile.MaxTokens; tokens++)
+        {
+            byte[] kernel = new Avx2IntegerTile(layout).Assemble(tokens);
+            var decoder = Iced.Intel.Decoder.Create(64, kernel);
+            Iced.Intel.Instruction instruction;
+            do
+            {
+                instruction = decoder.Decode();
+                Assert.NotEqual(Iced.Intel.Code.INVALID, instruction.Code);
+                Assert.NotEqual(Iced.Intel.EncodingKind.EVEX, instruction.Encoding);
+                Assert.DoesNotContain(Iced.Intel.CpuidFeature.AVX_VNNI, instruction.CpuidFeatures);
+            }
+            while (instruction.Mnemonic != Iced.Intel.Mnemonic.Ret);
         }
     }
 
