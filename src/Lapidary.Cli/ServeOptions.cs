@@ -27,6 +27,7 @@ internal sealed class ServeOptions
     public Option<string?> ToolCallParser { get; } = new("--tool-call-parser") { Description = "Format of tool calls and reasoning; by default that of the model." };
     public Option<string?> ReasoningParser { get; } = new("--reasoning-parser") { Description = "The same as --tool-call-parser: one parser reads both." };
     public Option<string?> GenerationConfig { get; } = new("--generation-config") { Description = "Sampling where a request says nothing: auto for the model's generation_config.json (default), vllm for OpenAI's defaults." };
+    public Option<int?> MaxLogprobs { get; } = new("--max-logprobs") { Description = "Most alternatives of each token that a request may ask for; 20 by default, -1 for the whole vocabulary." };
     public Option<int?> Threads { get; } = new("--threads") { Description = "Worker threads; one per processor by default." };
     public Option<string?> Arithmetic { get; } = new("--arithmetic") { Description = CpuChoices.AboutArithmetic };
     public Option<string?> ExpertBackend { get; } = new("--expert-backend") { Description = "Force an expert backend (see inspect)." };
@@ -59,7 +60,7 @@ internal sealed class ServeOptions
     public void AddTo(Command command)
     {
         foreach (Option option in (Option[])[Model, Synthetic, Format, ServedModelName, Host, Port, ApiKey, SslCertfile, SslKeyfile, SslKeyfilePassword, CorsOrigin, MaxModelLen, MaxNumSeqs, MaxNumBatchedTokens,
-            KvCacheMemory, KvCacheDtype, MaxQueue, PrefixCaching, ChatTemplate, ToolCallParser, ReasoningParser, GenerationConfig, Threads, Arithmetic, ExpertBackend, SpeculativeConfig,
+            KvCacheMemory, KvCacheDtype, MaxQueue, PrefixCaching, ChatTemplate, ToolCallParser, ReasoningParser, GenerationConfig, MaxLogprobs, Threads, Arithmetic, ExpertBackend, SpeculativeConfig,
             MaxConcurrentRequests, RateLimit, MaxBodyBytes, RequestTimeout, QueueTimeout, WriteTimeout, ShutdownTimeout, OtlpEndpoint, OtlpProtocol, LogFormat, LogLevel, Config])
             command.Options.Add(option);
         Lora.AddTo(command);

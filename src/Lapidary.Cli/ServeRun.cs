@@ -19,6 +19,7 @@ internal static class ServeRun
         ServeSettings chosen = new(options, settings);
         ServerOptions server = chosen.Server();
         EngineOptions limits = chosen.Engine();
+        int? maxLogprobs = chosen.MaxLogprobs();
         SpeculativeConfig? speculative = SpeculativeOption.Parse(settings.Get(options.SpeculativeConfig));
         string[]? adapters = settings.Get(options.Lora.Lora);
         using ShutdownSignals signals = new();
@@ -43,6 +44,7 @@ internal static class ServeRun
             TemplateFile = settings.Get(options.ChatTemplate),
             Format = chosen.Format() ?? OutputFormats.For(model),
             Defaults = settings.Get(options.GenerationConfig) == "vllm" ? new SamplingParameters() : model.GenerationConfig.ServerDefaults,
+            MaxLogprobs = maxLogprobs ?? ServedModel.DefaultMaxLogprobs,
         };
         served.Prepare();
         foreach ((string path, string name) in (adapters ?? []).Select(LoraOptions.Split)) served.LoadAdapter(path, name);

@@ -44,6 +44,9 @@ internal sealed class ServeSettings(ServeOptions options, Settings settings)
         };
     }
 
+    /// <summary>Null for the server's default.</summary>
+    public int? MaxLogprobs() => Range(options.MaxLogprobs, -1, 1 << 20);
+
     public ServerOptions Server()
     {
         ServerOptions defaults = new() { ServedModelNames = [Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Model)))] };

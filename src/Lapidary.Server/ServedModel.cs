@@ -12,6 +12,9 @@ namespace Lapidary.Server;
 /// <summary>A loaded model, the engine that runs it, and what the API says of it.</summary>
 public sealed class ServedModel
 {
+    /// <summary>OpenAI's and vLLM's.</summary>
+    public const int DefaultMaxLogprobs = 20;
+
     private readonly DateTimeOffset loaded = DateTimeOffset.UtcNow;
     private readonly Lazy<ChatTemplate> template;
 
@@ -39,6 +42,9 @@ public sealed class ServedModel
 
     /// <summary>Sampling where a request says nothing; by default the model's generation_config.json.</summary>
     public SamplingParameters Defaults { get; init; }
+
+    /// <summary>Most alternatives of one token that a request may ask for; -1 for no bound.</summary>
+    public int MaxLogprobs { get; init; } = DefaultMaxLogprobs;
 
     internal int ContextLength => Model.ContextLength;
 

@@ -36,6 +36,8 @@ public sealed class Server : IAsyncLifetime
     /// <summary>Most tokens of a text; the model's own limit by default.</summary>
     internal int? ContextLength { get; init; }
 
+    internal int MaxLogprobs { get; init; } = ServedModel.DefaultMaxLogprobs;
+
     internal EngineStatistics Statistics => engine!.Statistics;
 
     public const string ModelName = "gemma4-tiny";
@@ -61,7 +63,7 @@ public sealed class Server : IAsyncLifetime
     {
         model = LanguageModel.Open(Folder, Device(kernels), limits.Sized(new LanguageModelOptions { MaxLoras = 2, Speculative = speculative, ContextLength = ContextLength }));
         engine = new EngineLoop(model, limits);
-        http!.Serve(new ServedModel(model, engine, [ModelName, "alias"]));
+        http!.Serve(new ServedModel(model, engine, [ModelName, "alias"]) { MaxLogprobs = MaxLogprobs });
     }
 
     public async ValueTask DisposeAsync()

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Lapidary.Server.Errors;
 using Lapidary.Server.Generating;
 using Lapidary.Server.OpenAi.Chat;
@@ -37,7 +36,7 @@ internal sealed class TokenizeEndpoint(ApiServices api)
             prompt = PromptText.Encode(model, text!, special);
         }
         await context.Response.WriteJsonAsync(
-            new TokenList(prompt.Ids.Length, model.ContextLength, prompt.Ids) { TokenStrs = withTexts ? [.. prompt.Ids.Select(model.Tokenizer.IdToToken)] : null }, ServerJson.Default.TokenList);
+            new TokenList(prompt.Ids.Length, model.ContextLength, prompt.Ids, withTexts ? [.. prompt.Ids.Select(model.Tokenizer.IdToToken)] : null), ServerJson.Default.TokenList);
     }
 
     public async Task Detokenize(HttpContext context)
@@ -54,10 +53,7 @@ internal sealed class TokenizeEndpoint(ApiServices api)
     }
 }
 
-internal sealed record TokenList(int Count, int MaxModelLen, IReadOnlyList<int> Tokens)
-{
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public IReadOnlyList<string>? TokenStrs { get; init; }
-}
+/// <param name="TokenStrs">Null where they are not asked for.</param>
+internal sealed record TokenList(int Count, int MaxModelLen, IReadOnlyList<int> Tokens, IReadOnlyList<string>? TokenStrs);
 
 internal sealed record DetokenizedText(string Prompt);

@@ -11,9 +11,6 @@ namespace Lapidary.Server.OpenAi.Chat;
 /// <summary>A POST to /v1/chat/completions, checked.</summary>
 internal sealed record ChatCompletionRequest
 {
-    /// <summary>Most alternatives of one token that may be asked for, as at OpenAI.</summary>
-    public const int MaxTopLogprobs = 20;
-
     private const string MaxCompletionTokens = "max_completion_tokens";
 
     public required string Model { get; init; }
@@ -30,7 +27,7 @@ internal sealed record ChatCompletionRequest
         string name = model.Resolve(body.Text("model"));
         StreamFields stream = StreamFields.Read(body);
         SamplingParameters sampling = SamplingFields.Read(body, model.Defaults);
-        sampling = sampling with { MaxTokens = MaxTokens(body), Logprobs = Logprobs(body), PromptLogprobs = PromptLogprobs(body, stream) };
+        sampling = sampling with { MaxTokens = MaxTokens(body), Logprobs = Logprobs(body, model), PromptLogprobs = PromptLogprobs(body, stream, model) };
         ResponseFormat.RequireText(body, "response_format");
         ChatTools tools = ChatTools.Read(body);
         ChatCompletionRequest request = new()
@@ -82,17 +79,17 @@ internal sealed record ChatCompletionRequest
         return current ?? old;
     }
 
-    private static int? Logprobs(Fields body)
+    private static int? Logprobs(Fields body, ServedModel model)
     {
         bool wanted = body.Flag("logprobs") ?? false;
-        int? top = body.Integer("top_logprobs", 0, MaxTopLogprobs);
-        if (top is > 0 && !wanted) throw ApiException.Invalid("top_logprobs", "top_logprobs needs logprobs to be true");
+        int? top = LogprobCounts.Read(body, "top_logprobs", model);
+        if (top is not (null or 0) && !wanted) throw ApiException.Invalid("top_logprobs", "top_logprobs needs logprobs to be true");
         return wanted ? top ?? 0 : null;
     }
 
-    private static int? PromptLogprobs(Fields body, StreamFields stream)
+    private static int? PromptLogprobs(Fields body, StreamFields stream, ServedModel model)
     {
-        int? top = body.Integer("prompt_logprobs", 0, MaxTopLogprobs);
+        int? top = LogprobCounts.Read(body, "prompt_logprobs", model);
         if (top is not null && stream.IsStream) throw ApiException.Invalid("prompt_logprobs", "prompt_logprobs cannot be streamed; leave out stream");
         return top;
     }

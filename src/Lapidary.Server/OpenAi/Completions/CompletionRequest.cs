@@ -2,7 +2,6 @@ using System.Text.Json;
 using Lapidary.Sampling;
 using Lapidary.Server.Errors;
 using Lapidary.Server.Generating;
-using Lapidary.Server.OpenAi.Chat;
 using Lapidary.Server.Requests;
 using Lapidary.Tokenizers;
 
@@ -41,8 +40,8 @@ internal sealed record CompletionRequest
         string name = model.Resolve(body.Text("model"));
         StreamFields stream = StreamFields.Read(body);
         bool echo = body.Flag("echo") ?? false;
-        int? maxTokens = body.Integer("max_tokens", echo ? 0 : 1, int.MaxValue), logprobs = body.Integer("logprobs", 0, ChatCompletionRequest.MaxTopLogprobs);
-        int? promptLogprobs = body.Integer("prompt_logprobs", 0, ChatCompletionRequest.MaxTopLogprobs);
+        int? maxTokens = body.Integer("max_tokens", echo ? 0 : 1, int.MaxValue), logprobs = LogprobCounts.Read(body, "logprobs", model);
+        int? promptLogprobs = LogprobCounts.Read(body, "prompt_logprobs", model);
         if (promptLogprobs is not null && stream.IsStream) throw ApiException.Invalid("prompt_logprobs", "prompt_logprobs cannot be streamed; leave out stream");
         SamplingParameters sampling = SamplingFields.Read(body, model.Defaults) with
         {

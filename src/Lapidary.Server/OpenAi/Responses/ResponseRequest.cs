@@ -29,8 +29,8 @@ internal sealed record ResponseRequest
         RefuseStored(body);
         RefuseOthers(body);
         bool logprobs = Include(body);
-        int? top = body.Integer("top_logprobs", 0, ChatCompletionRequest.MaxTopLogprobs);
-        if (top is > 0 && !logprobs) throw ApiException.Invalid("top_logprobs", "top_logprobs needs \"message.output_text.logprobs\" in include");
+        int? top = LogprobCounts.Read(body, "top_logprobs", model);
+        if (top is not (null or 0) && !logprobs) throw ApiException.Invalid("top_logprobs", "top_logprobs needs \"message.output_text.logprobs\" in include");
         SamplingParameters sampling = SamplingFields.Read(body, model.Defaults) with
         {
             MaxTokens = body.Integer("max_output_tokens", 1, int.MaxValue),
