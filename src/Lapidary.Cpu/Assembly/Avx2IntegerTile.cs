@@ -17,7 +17,7 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
     private const int RegisterBytes = 32, Lanes = 8;
 
     private static readonly AssemblerRegister64 Arguments = r11, Weights = r8, Activations = r9, BlockScales = rdx, Ahead = r10;
-    private static readonly AssemblerRegisterYMM Low = ymm12, Above = ymm13, Value = ymm14, Nibble = ymm15;
+    private static readonly AssemblerRegisterYMM Low = ymm12, Above = ymm13, Value = ymm14, Product = ymm15;
 
     private Label nibbles, bitsAbove, ones, sixteens, lowerRows, upperRows;
 
@@ -40,7 +40,6 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
         upperRows = Code.CreateLabel();
         AssemblyConvention.Begin(Code);
         Code.mov(Arguments, AssemblyConvention.Arguments);
-        Code.vmovdqu(Nibble, __ymmword_ptr[nibbles]);
         int halves = tokens * 2 <= MaxSums ? 2 : 1, passes = (tokens * halves + MaxSums - 1) / MaxSums;
         for (int pass = 0; pass < passes; pass++)
             for (int half = 0; half < 2; half += halves)
@@ -128,8 +127,9 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
                     AssemblerMemoryOperand value = __dword_ptr[Activations + (t * layout.ActivationBytes + 4 * q)];
                     bool first = q == part * quads;
                     int sum = pass.Sum(t, half);
-                    AddProducts(LowProducts(sum), Low, value, first);
-                    if (IsWide) AddProducts(AboveProducts(sum), Above, value, first);
+                    Code.vpbroadcastd(Value, value);
+                    AddProducts(LowProducts(sum), Low, first);
+                    if (IsWide) AddProducts(AboveProducts(sum), Above, first);
                 }
             }
         for (int half = pass.Half; half < pass.Half + pass.Halves; half++)
@@ -146,8 +146,9 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
         const int pairs = PanelLayout.Quads / 2;
         bool bytes = layout.CodeBits == 8;
         AssemblerMemoryOperand low = Codes(bytes ? quad : quad % pairs, half);
-        if (bytes || quad < pairs) Code.vpand(Low, Nibble, low);
-        else ShiftedAndMasked(Low, low, shift: 4, Nibble);
+        Code.vmovdqu(Low, low);
+        if (!bytes && quad >= pairs) Code.vpsrld(Low, Low, 4);
+        Code.vpand(Low, Low, __ymmword_ptr[nibbles]);
         if (!IsWide) return;
         int bits = layout.CodeBits - 4, perRegister = 8 / bits;
         Code.vmovdqu(Above, bytes ? low : Codes(pairs + quad / perRegister, half));
@@ -156,20 +157,12 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
         Code.vpand(Above, Above, __ymmword_ptr[bitsAbove]);
     }
 
-    private void ShiftedAndMasked(AssemblerRegisterYMM register, AssemblerMemoryOperand from, byte shift, AssemblerRegisterYMM mask)
-    {
-        Code.vmovdqu(register, from);
-        Code.vpsrld(register, register, shift);
-        Code.vpand(register, register, mask);
-    }
-
     private static AssemblerMemoryOperand Codes(int register, int half) => __ymmword_ptr[Weights + (register * PanelLayout.Register + half * RegisterBytes)];
 
-    private void AddProducts(AssemblerRegisterYMM products, AssemblerRegisterYMM codes, AssemblerMemoryOperand value, bool first)
+    private void AddProducts(AssemblerRegisterYMM products, AssemblerRegisterYMM codes, bool first)
     {
-        Code.vpbroadcastd(Value, value);
-        Code.vpmaddubsw(first ? products : Value, codes, Value);
-        if (!first) Code.vpaddw(products, products, Value);
+        Code.vpmaddubsw(first ? products : Product, codes, Value);
+        if (!first) Code.vpaddw(products, products, Product);
     }
 
     /// <summary>8 scales, or offsets, to float32.</summary>
