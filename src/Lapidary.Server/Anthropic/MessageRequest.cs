@@ -48,8 +48,9 @@ internal sealed record MessageRequest
         ChatTools tools = Tools(body);
         List<KeyValuePair<string, TemplateValue>> arguments = [];
         int? thinking = Thinking(body, model.Template, maxTokens, arguments);
-        foreach (string other in (string[])["container", "mcp_servers", "context_management", "output_format"]) body.Refuse(other, "it is not implemented");
+        foreach (string other in (string[])["container", "mcp_servers", "output_format"]) body.Refuse(other, "it is not implemented");
         OutputConfig(body);
+        ContextManagement(body);
         (TemplateValue messages, bool continues) = MessageInput.Read(body, model.Template);
         return (name, new ChatRequest
         {
@@ -69,6 +70,19 @@ internal sealed record MessageRequest
         config.Done();
     }
 
+    /// <summary>Only edits that leave everything as it is: clients that think send "keep all thinking" with each request.</summary>
+    private static void ContextManagement(Fields body)
+    {
+        if (body.Object("context_management") is not { } management) return;
+        foreach (Fields edit in management.Objects("edits") ?? [])
+        {
+            if (!edit.RequiredText("type").StartsWith("clear_thinking_", StringComparison.Ordinal) || edit.Take("keep") is not { ValueKind: JsonValueKind.String } keep || !keep.ValueEquals("all"))
+                throw body.Unsupported("context_management", "nothing is cut from a conversation here; send what the model is to see");
+            edit.Done();
+        }
+        management.Done();
+    }
+
     private static void Bookkeeping(Fields body)
     {
         _ = body.Word("service_tier", "auto", "standard_only");
@@ -84,6 +98,9 @@ internal sealed record MessageRequest
         {
             if (tool.Text("type") is { } type and not "custom") throw tool.Unsupported("type", $"found {MessageText.Quote(type)}, only tools of the client can be called");
             tool.Accept("cache_control");
+            _ = tool.Flag("eager_input_streaming"); // arguments always stream as they are written
+            tool.RefuseFlag("defer_loading", "every tool is told to the model");
+            foreach (string other in (string[])["input_examples", "allowed_callers"]) tool.Refuse(other, "it is not implemented");
             if (tool.Take("input_schema") is null) throw tool.Missing("input_schema", "a JSON schema of an object");
             functions.Add(FunctionTool.Read(tool, "input_schema"));
             tool.Done();

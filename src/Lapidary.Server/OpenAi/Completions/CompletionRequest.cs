@@ -73,8 +73,8 @@ internal sealed record CompletionRequest
 
     private static void RefuseOthers(Fields body, int n)
     {
-        _ = body.Text("user");
-        body.Refuse("suffix", "text cannot be filled in before a given end");
+        OpenAiFields.AcceptBookkeeping(body);
+        if (body.Text("suffix") is { Length: > 0 }) throw body.Unsupported("suffix", "text cannot be filled in before a given end");
         if (body.Integer("best_of") is { } best && best != n) throw body.Unsupported("best_of", "only n continuations are made");
         ResponseFormat.RequireText(body, "response_format");
         foreach (string name in (string[])["tools", "tool_choice", "messages", "max_completion_tokens", "reasoning_effort", "thinking_token_budget", "thinking_budget", "chat_template_kwargs"]) body.Refuse(name, "it belongs to /v1/chat/completions");
