@@ -6,8 +6,8 @@ namespace Lapidary.Cpu.Gemm;
 
 /// <summary>
 /// A quantised matrix times int8 hidden states: a token's columns are rounded to ±127 steps of the largest magnitude in each 32
-/// of them, so products of integer codes sum exactly, and the scales meet the sum of a segment once. Codes of any kind; on
-/// processors with AVX512-VNNI integer codes take <see cref="Assembly.IntegerMatrix"/>, which rounds in the same way.
+/// of them, so products of integer codes sum exactly, and the scales meet the sum of a segment once. Codes of any kind;
+/// integer codes take <see cref="Assembly.IntegerMatrix"/>, which rounds in the same way.
 /// </summary>
 internal sealed unsafe class Int8PanelMatrix<TLane, TBits, TDecoder> : WeightMatrix
     where TLane : struct, IFloatLane<TLane>
