@@ -82,35 +82,17 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
         Load(Weights, nameof(TileArguments.Weights));
         Load(Activations, nameof(TileArguments.Activations));
         Load(rax, nameof(TileArguments.Steps));
-        // Only the first pass meets new weights. With few tokens the processor foresees what comes next.
+        // Only the first pass meets new weights.
         bool asks = pass is { First: 0, Half: 0, Halves: 1 };
         if (asks) Load(Ahead, nameof(TileArguments.Ahead));
         for (int sum = 0; sum < (pass.End - pass.First) * pass.Halves; sum++) Code.vpxor(Ymm(sum), Ymm(sum), Ymm(sum));
 
-        Label block = Code.CreateLabel(), loop = Code.CreateLabel();
-        if (layout.StepsPerBlock > 0)
+        StepLoop.Write(Code, layout, Weights, BlockScales, () =>
         {
-            Code.Label(ref block);
-            Code.mov(BlockScales, Weights);
-            Code.add(Weights, layout.BlockBytes);
-            Code.mov(ecx, layout.StepsPerBlock);
-        }
-        Code.Label(ref loop);
-        if (asks)
-        {
-            for (int line = 0; line < layout.StepBytes; line += PanelLayout.Register) Code.prefetcht1(__byte_ptr[Ahead + line]);
-            Code.add(Ahead, layout.StepBytes);
-        }
-        for (int part = 0; part < layout.ScalesPerStep; part++) MultiplyPart(pass, part);
-        Code.add(Weights, layout.StepBytes);
-        Code.add(Activations, pass.Tokens * layout.ActivationBytes);
-        Code.dec(layout.StepsPerBlock > 0 ? rcx : rax);
-        Code.jnz(loop);
-        if (layout.StepsPerBlock > 0)
-        {
-            Code.sub(rax, layout.StepsPerBlock);
-            Code.jnz(block);
-        }
+            if (asks) StepLoop.AskAhead(Code, layout, Ahead);
+            for (int part = 0; part < layout.ScalesPerStep; part++) MultiplyPart(pass, part);
+            Code.add(Activations, pass.Tokens * layout.ActivationBytes);
+        });
         Store(pass);
     }
 

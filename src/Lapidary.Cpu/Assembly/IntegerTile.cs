@@ -31,26 +31,12 @@ internal sealed class IntegerTile(PanelLayout layout)
         if (layout.CodeBits is 5 or 6) Broadcast(HighBits, layout.CodeBits == 5 ? 0x10101010 : 0x30303030);
         for (int t = 0; t < tokens; t++) Code.vpxord(Sum(t), Sum(t), Sum(t));
 
-        Label block = Code.CreateLabel(), loop = Code.CreateLabel();
-        if (layout.StepsPerBlock > 0)
+        StepLoop.Write(Code, layout, Weights, BlockScales, () =>
         {
-            Code.Label(ref block);
-            Code.mov(BlockScales, Weights);
-            Code.add(Weights, layout.BlockBytes);
-            Code.mov(ecx, layout.StepsPerBlock);
-        }
-        Code.Label(ref loop);
-        if (tokens > 2) AskAhead();
-        Step(tokens);
-        Code.add(Weights, layout.StepBytes);
-        Code.add(Activations, tokens * layout.ActivationBytes);
-        Code.dec(layout.StepsPerBlock > 0 ? rcx : rax);
-        Code.jnz(loop);
-        if (layout.StepsPerBlock > 0)
-        {
-            Code.sub(rax, layout.StepsPerBlock);
-            Code.jnz(block);
-        }
+            if (tokens > 2) StepLoop.AskAhead(Code, layout, Ahead);
+            Step(tokens);
+            Code.add(Activations, tokens * layout.ActivationBytes);
+        });
 
         Code.mov(r10, __qword_ptr[r11 + AssemblyConvention.Offset(nameof(TileArguments.Output))]);
         Code.mov(rax, __qword_ptr[r11 + AssemblyConvention.Offset(nameof(TileArguments.OutputStride))]);
@@ -68,16 +54,6 @@ internal sealed class IntegerTile(PanelLayout layout)
     {
         Code.mov(edx, value);
         Code.vpbroadcastd(register, edx);
-    }
-
-    /// <summary>
-    /// Asks for the same step of the panel that comes next: while many tokens are multiplied, the processor does not
-    /// foresee it. With one or two tokens it does.
-    /// </summary>
-    private void AskAhead()
-    {
-        for (int line = 0; line < layout.StepBytes; line += PanelLayout.Register) Code.prefetcht1(__byte_ptr[Ahead + line]);
-        Code.add(Ahead, layout.StepBytes);
     }
 
     private void Step(int tokens)
