@@ -17,7 +17,7 @@ public sealed class TextGenerator
         StepLimits limits = new(Sequences: 1, model.Batch.MaxTokens, model.Network.MaxLogitRows);
         core = new EngineCore(model.Kernels, model.Network, model.Cache, model.Batch, limits, PrefixCaching.On, counters, model.Drafter);
         sequences = new SequenceFactory(
-            model.Cache, model.Network.VocabSize, model.Adapters, model.HasTokenizer ? model.Tokenizer : null, model.EosTokenIds, TimeProvider.System);
+            model.Cache, model.Network.VocabSize, model.Adapters, model.HasTokenizer ? model.Tokenizer : null, model.EosTokenIds, PrefixCaching.On, TimeProvider.System);
     }
 
     /// <summary>The seed of the last text.</summary>

@@ -12,11 +12,11 @@ public sealed class CacheSequence : IDisposable
     private readonly int[][] tables;
     private readonly int[] firstBlock; // earlier blocks have been given back
     private readonly int[] endBlock;
-    private readonly BlockHash root;
+    private readonly BlockHash? root;             // null: it shares nothing
     private readonly List<BlockHash> hashes;      // of the blocks whose tokens are known
     private readonly int[] tail;                  // tokens of the block that is being filled
 
-    internal CacheSequence(IReadOnlyList<CacheGroup> groups, int maxLength, BlockHash root)
+    internal CacheSequence(IReadOnlyList<CacheGroup> groups, int maxLength, BlockHash? root)
     {
         this.groups = groups;
         this.root = root;
@@ -77,7 +77,7 @@ public sealed class CacheSequence : IDisposable
     /// <returns>Positions found in all, now the <see cref="Length"/>.</returns>
     public int RestoreBeginning(ReadOnlySpan<int> tokens, List<BlockCopy> copies)
     {
-        if (Length % tail.Length != 0) return Length;
+        if (Length % tail.Length != 0 || root is null) return Length;
         ReadOnlySpan<int> wanted = tokens[Length..^1];
         wanted = wanted[..Math.Min(wanted.Length, tail.Length - 1)];
         int block = Length / tail.Length, common = wanted.Length;
@@ -160,7 +160,7 @@ public sealed class CacheSequence : IDisposable
         foreach (int token in tokens)
         {
             tail[Length++ % tail.Length] = token;
-            if (Length % tail.Length > 0) continue;
+            if (Length % tail.Length > 0 || root is null) continue;
             int block = Length / tail.Length - 1;
             if (block == hashes.Count) AddHash(tail);
             for (int g = 0; g < groups.Count; g++) groups[g].Pool.Register(tables[g][block], hashes[block]);
@@ -243,16 +243,17 @@ public sealed class CacheSequence : IDisposable
 
     private void HashAll(ReadOnlySpan<int> tokens)
     {
-        while ((hashes.Count + 1) * tail.Length <= tokens.Length) AddHash(tokens.Slice(hashes.Count * tail.Length, tail.Length));
+        while (root is not null && (hashes.Count + 1) * tail.Length <= tokens.Length) AddHash(tokens.Slice(hashes.Count * tail.Length, tail.Length));
     }
 
     private void Fill(int block, ReadOnlySpan<int> tokens)
     {
+        if (root is null) return;
         for (int g = 0; g < groups.Count; g++) groups[g].Pool.Fill(tables[g][block], Preceding(block), tokens);
     }
 
     /// <summary>What the first token of a block follows.</summary>
-    private BlockHash Preceding(int block) => block == 0 ? root : hashes[block - 1];
+    private BlockHash Preceding(int block) => block == 0 ? root!.Value : hashes[block - 1];
 
     private void AddHash(ReadOnlySpan<int> tokens) => hashes.Add(Preceding(hashes.Count).Next(tokens));
 }

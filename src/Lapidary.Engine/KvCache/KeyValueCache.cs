@@ -67,8 +67,8 @@ public sealed class KeyValueCache : IDisposable
     public CacheSequence NewSequence() => NewSequence(ContextLength, BlockHash.Root(null, null));
 
     /// <param name="maxLength">Most positions it will have.</param>
-    /// <param name="root">What its keys and values depend on beside its tokens.</param>
-    public CacheSequence NewSequence(int maxLength, BlockHash root) => new(Groups, maxLength, root);
+    /// <param name="root">What its keys and values depend on beside its tokens; null for one that shares nothing, whose blocks are taken again first.</param>
+    public CacheSequence NewSequence(int maxLength, BlockHash? root) => new(Groups, maxLength, root);
 
     /// <summary>Copies in every layer of a group.</summary>
     public void Copy(IKernels kernels, BlockCopy copy)

@@ -40,7 +40,7 @@ public sealed class EngineLoop : IDisposable
         if (batch.MaxSequences < options.MaxNumSeqs || model.MaxLogitRows < options.MaxNumSeqs)
             throw new RequestException($"the model was opened for {Math.Min(batch.MaxSequences, model.MaxLogitRows)} texts at once, and max_num_seqs is {options.MaxNumSeqs}");
         this.options = options;
-        sequences = new SequenceFactory(cache, model.VocabSize, model.Adapters, tokenizer, eosTokenIds, time ?? TimeProvider.System);
+        sequences = new SequenceFactory(cache, model.VocabSize, model.Adapters, tokenizer, eosTokenIds, options.PrefixCaching, time ?? TimeProvider.System);
         StepLimits limits = new(options.MaxNumSeqs, Math.Min(options.MaxNumBatchedTokens, batch.MaxTokens), model.MaxLogitRows);
         core = new EngineCore(kernels, model, cache, batch, limits, options.PrefixCaching, counters, drafter);
         thread = new Thread(Run) { IsBackground = true, Name = "lapidary-engine" };

@@ -9,7 +9,7 @@ namespace Lapidary.Scheduling;
 /// <summary>Checks requests against what a model can serve and makes their sequences. Safe for concurrent use.</summary>
 /// <param name="tokenizer">Null for a model without one: no text, stop texts or bad words.</param>
 internal sealed class SequenceFactory(
-    KeyValueCache cache, int vocabSize, LoraAdapters adapters, Tokenizer? tokenizer, IReadOnlyList<int> eosTokenIds, TimeProvider time)
+    KeyValueCache cache, int vocabSize, LoraAdapters adapters, Tokenizer? tokenizer, IReadOnlyList<int> eosTokenIds, PrefixCaching prefixCaching, TimeProvider time)
 {
     private long submitted;
 
@@ -53,7 +53,7 @@ internal sealed class SequenceFactory(
         SamplingParameters sampling = request.Sampling;
         HashSet<int> ends = [.. sampling.StopTokenIds, .. sampling.IgnoreEos ? [] : eosTokenIds];
         int[][] badWords = [.. sampling.BadWords.SelectMany(BadWord)];
-        BlockHash root = BlockHash.Root(adapter?.CacheKey, request.CacheSalt);
+        BlockHash? root = prefixCaching == PrefixCaching.Off ? null : BlockHash.Root(adapter?.CacheKey, request.CacheSalt);
         int maxLength = (int)Math.Min(cache.ContextLength, request.PromptIds.Length + (long)(sampling.MaxTokens ?? int.MaxValue));
         for (int choice = 0; choice < sampling.N; choice++)
         {

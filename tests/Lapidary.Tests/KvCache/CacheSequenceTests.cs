@@ -47,6 +47,25 @@ public sealed class CacheSequenceTests
     }
 
     [Fact]
+    public void Blocks_that_are_never_found_again_are_taken_again_first()
+    {
+        using CpuKernels kernels = new(threads: 1);
+        using KeyValueCache cache = new(kernels, Config, contextLength: 200, maxStepTokens: 40, sequences: 3);
+        int[] first = Blocks(root: null), second = Blocks(root: null);
+        Assert.Equal(first.Order(), second.Order());
+        int[] shared = Blocks(BlockHash.Root(null, null));
+        Assert.Empty(shared.Intersect(Blocks(root: null)));
+
+        int[] Blocks(BlockHash? root)
+        {
+            using CacheSequence sequence = cache.NewSequence(100, root);
+            sequence.Reserve(40);
+            sequence.Advance([.. Enumerable.Range(0, 40)]);
+            return sequence.Table(KeyValueCache.FullGroup).ToArray();
+        }
+    }
+
+    [Fact]
     public void A_sequence_never_grows_past_its_context()
     {
         using CpuKernels kernels = new(threads: 1);

@@ -51,7 +51,7 @@ public sealed class AllocationTests
         using LanguageModel model = LanguageModel.Open(Goldens.TinyModel, kernels, options.Sized(new LanguageModelOptions { Speculative = speculative }));
         StepLimits limits = new(options.MaxNumSeqs, model.Batch.MaxTokens, model.Network.MaxLogitRows);
         EngineCore core = new(kernels, model.Network, model.Cache, model.Batch, limits, PrefixCaching.On, new EngineCounters(), model.Drafter);
-        SequenceFactory sequences = new(model.Cache, model.Config.VocabSize, model.Adapters, model.Tokenizer, model.EosTokenIds, TimeProvider.System);
+        SequenceFactory sequences = new(model.Cache, model.Config.VocabSize, model.Adapters, model.Tokenizer, model.EosTokenIds, PrefixCaching.On, TimeProvider.System);
         RequestHandle[] handles =
         [
             .. Kinds.Select((kind, i) => new RequestHandle(new InferenceRequest

@@ -88,7 +88,7 @@ public sealed class BatchInvarianceTests
         EngineCounters counters = new();
         StepLimits limits = new(options.MaxNumSeqs, model.Batch.MaxTokens, model.Network.MaxLogitRows);
         EngineCore core = new(kernels, model.Network, model.Cache, model.Batch, limits, options.PrefixCaching, counters, model.Drafter);
-        SequenceFactory sequences = new(model.Cache, model.Config.VocabSize, model.Adapters, model.Tokenizer, model.EosTokenIds, TimeProvider.System);
+        SequenceFactory sequences = new(model.Cache, model.Config.VocabSize, model.Adapters, model.Tokenizer, model.EosTokenIds, options.PrefixCaching, TimeProvider.System);
 
         RequestHandle[] handles = [.. requests.Select(r => new RequestHandle(r.Inference, 1000))];
         for (int step = 0; step < 31 || core.HasWork; step++)

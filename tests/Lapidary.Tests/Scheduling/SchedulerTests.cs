@@ -1,5 +1,6 @@
 using CsCheck;
 using Lapidary.Generation;
+using Lapidary.KvCache;
 using Lapidary.Sampling;
 using Lapidary.Scheduling;
 
@@ -22,6 +23,17 @@ public sealed class SchedulerTests
         Assert.Equal(engine.Expected(first, 0), firstEvents.Select(e => e.TokenId));
         Assert.Equal(engine.Expected(second, 0), secondEvents.Select(e => e.TokenId));
         engine.AssertIdle();
+    }
+
+    [Theory]
+    [InlineData(PrefixCaching.On, 5)]
+    [InlineData(PrefixCaching.Off, 0)]
+    public void Without_prefix_caching_nothing_is_kept_to_be_found(PrefixCaching caching, int found)
+    {
+        using TestEngine engine = new(new TestSizes { PrefixCaching = caching });
+        engine.Add(TestEngine.Request([1, 2, 3, 4, 5], 1));
+        engine.RunToEnd();
+        Assert.All(engine.Cache.Groups, group => Assert.Equal(found, group.Pool.FindBeginning(BlockHash.Root(null, null), [1, 2, 3, 4, 5]).Tokens));
     }
 
     [Fact]

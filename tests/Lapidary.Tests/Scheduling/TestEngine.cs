@@ -48,7 +48,7 @@ internal sealed class TestEngine : IDisposable
         Cache = new KeyValueCache(kernels, config, sizes.Context, cacheSize ?? CacheSize.ForSequences(config, KeyValueType.F32, sizes.Context, sizes.StepTokens, sizes.CachedTexts));
         batch = new ForwardBatch(kernels, Cache, sizes.StepTokens, sizes.Sequences);
         Model = new FakeModel(kernels, Cache, sizes.StepTokens, sizes.LogitRows) { PoisonToken = poisonToken };
-        sequences = new SequenceFactory(Cache, FakeModel.Vocab, Model.Adapters, tokenizer, [], time ?? TimeProvider.System);
+        sequences = new SequenceFactory(Cache, FakeModel.Vocab, Model.Adapters, tokenizer, [], sizes.PrefixCaching, time ?? TimeProvider.System);
         Core = new EngineCore(kernels, Model, Cache, batch, new StepLimits(sizes.Sequences, sizes.StepTokens, sizes.LogitRows), sizes.PrefixCaching, Counters,
             drafter ?? (sizes.DraftTokens == 0 ? null : new OracleDrafter(Expected, sizes.DraftTokens, sizes.DraftQuality)));
     }

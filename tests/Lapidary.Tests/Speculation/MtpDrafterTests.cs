@@ -107,7 +107,7 @@ public sealed class MtpDrafterTests
         EngineCounters counters = new();
         StepLimits limits = new(sequences, model.Batch.MaxTokens, model.Network.MaxLogitRows);
         EngineCore core = new(kernels, model.Network, model.Cache, model.Batch, limits, PrefixCaching.On, counters, wrap is null ? model.Drafter : wrap(model.Drafter!));
-        SequenceFactory factory = new(model.Cache, model.Config.VocabSize, model.Adapters, null, [], TimeProvider.System);
+        SequenceFactory factory = new(model.Cache, model.Config.VocabSize, model.Adapters, null, [], PrefixCaching.On, TimeProvider.System);
         RequestHandle[] handles = [.. Requests()[only ?? Range.All].Select(request => new RequestHandle(request, 1000))];
         foreach (RequestHandle handle in handles)
             foreach (Sequence sequence in factory.Make(handle)) core.Add(sequence);
