@@ -39,6 +39,7 @@ internal sealed class ServeOptions
     public Option<int?> MaxBodyBytes { get; } = new("--max-body-bytes") { Description = "Largest request body; 33554432 by default." };
     public Option<double?> RequestTimeout { get; } = new("--request-timeout") { Description = "Most seconds from arrival to the last token; none by default." };
     public Option<double?> QueueTimeout { get; } = new("--queue-timeout") { Description = "Most seconds in the queue; none by default." };
+    public Option<double?> KeepAliveInterval { get; } = new("--keep-alive-interval") { Description = "Seconds after which a silent stream gets a sign of life (Anthropic's ping, or a comment); 10 by default." };
     public Option<double?> WriteTimeout { get; } = new("--write-timeout") { Description = "Most seconds that one write waits for a client that does not read; 30 by default." };
     public Option<double?> ShutdownTimeout { get; } = new("--shutdown-timeout") { Description = "Most seconds that running requests go on after SIGTERM; 30 by default, 0 ends them at once." };
     public Option<string?> OtlpEndpoint { get; } = new("--otlp-endpoint") { Description = "Send OpenTelemetry traces and metrics to this address by OTLP; nowhere by default." };
@@ -61,7 +62,7 @@ internal sealed class ServeOptions
     {
         foreach (Option option in (Option[])[Model, Synthetic, Format, ServedModelName, Host, Port, ApiKey, SslCertfile, SslKeyfile, SslKeyfilePassword, CorsOrigin, MaxModelLen, MaxNumSeqs, MaxNumBatchedTokens,
             KvCacheMemory, KvCacheDtype, MaxQueue, PrefixCaching, ChatTemplate, ToolCallParser, ReasoningParser, GenerationConfig, MaxLogprobs, Threads, Arithmetic, ExpertBackend, SpeculativeConfig,
-            MaxConcurrentRequests, RateLimit, MaxBodyBytes, RequestTimeout, QueueTimeout, WriteTimeout, ShutdownTimeout, OtlpEndpoint, OtlpProtocol, LogFormat, LogLevel, Config])
+            MaxConcurrentRequests, RateLimit, MaxBodyBytes, RequestTimeout, QueueTimeout, WriteTimeout, KeepAliveInterval, ShutdownTimeout, OtlpEndpoint, OtlpProtocol, LogFormat, LogLevel, Config])
             command.Options.Add(option);
         Lora.AddTo(command);
         command.Options.Add(AllowRuntimeLoraUpdating);

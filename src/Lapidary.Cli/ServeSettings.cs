@@ -67,6 +67,7 @@ internal sealed class ServeSettings(ServeOptions options, Settings settings)
             RequestTimeout = Seconds(options.RequestTimeout),
             QueueTimeout = Seconds(options.QueueTimeout),
             WriteTimeout = Seconds(options.WriteTimeout) ?? defaults.WriteTimeout,
+            KeepAliveInterval = Seconds(options.KeepAliveInterval) ?? defaults.KeepAliveInterval,
             ShutdownTimeout = settings.Get(options.ShutdownTimeout) == 0 ? TimeSpan.Zero : Seconds(options.ShutdownTimeout) ?? defaults.ShutdownTimeout,
             OtlpEndpoint = settings.Get(options.OtlpEndpoint) is { } endpoint ? Address(endpoint) : null,
             OtlpProtocol = settings.Get(options.OtlpProtocol) == "http/protobuf" ? OtlpProtocol.HttpProtobuf : OtlpProtocol.Grpc,

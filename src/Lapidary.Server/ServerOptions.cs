@@ -47,6 +47,9 @@ public sealed record ServerOptions
     /// <summary>How long one write may wait for a client that does not read.</summary>
     public TimeSpan WriteTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long a stream may be silent before it gives a sign of life, at the earliest; one comes within twice that time.</summary>
+    public TimeSpan KeepAliveInterval { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>How long running requests may go on after the first SIGTERM.</summary>
     public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(30);
 

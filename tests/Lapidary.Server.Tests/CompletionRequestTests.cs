@@ -41,6 +41,23 @@ public sealed class CompletionRequestTests(Server server)
         Assert.DoesNotContain(word, text, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("/v1/completions", "\"prompt\":\"<|turn>user\\nWrite a story about a cat.<turn|>\\n<|turn>model\\n\"")]
+    [InlineData("/v1/chat/completions", "\"messages\":[{\"role\":\"user\",\"content\":\"Write a story about a cat.\"}]")]
+    public async Task A_control_token_can_be_a_bad_word(string path, string prompt)
+    {
+        const int endOfTurn = 106;
+        string body = $"{{{prompt},\"temperature\":0,\"max_tokens\":400,\"return_token_ids\":true}}";
+        Assert.Contains(endOfTurn, Ids(await server.Client.Post(path, body)));
+        Assert.DoesNotContain(endOfTurn, Ids(await server.Client.Post(path, $"{{\"bad_words\":[\"<turn|>\"],{body[1..]}")));
+
+        static IEnumerable<int> Ids(Answer answer)
+        {
+            Assert.True(answer.Status == 200, answer.Body);
+            return answer.Json["choices"]![0]!["token_ids"]!.AsArray().Select(id => id!.GetValue<int>());
+        }
+    }
+
     /// <summary>Each token's text stands in the echo where its offset says; the token before the prompt takes no place.</summary>
     [Fact]
     public async Task Offsets_of_an_echo_point_into_its_text()

@@ -65,6 +65,7 @@ public sealed class MessageTests(Server server)
         Assert.All(stream.Events, e => Assert.Equal(e.Name, e.Data["type"]!.GetValue<string>()));
         Assert.Equal("message_start", stream.Events[0].Name);
         Assert.Empty(stream.Events[0].Data["message"]!["content"]!.AsArray());
+        Assert.Equal("""{"type":"ping"}""", stream.Events[1].Data.ToJsonString());
         Assert.Equal(["message_delta", "message_stop"], stream.Events.TakeLast(2).Select(e => e.Name!));
         Assert.Equal(whole["stop_reason"]!.GetValue<string>(), stream.Events[^2].Data["delta"]!["stop_reason"]!.GetValue<string>());
         Assert.Equal(whole["usage"]!["output_tokens"]!.GetValue<int>(), stream.Events[^2].Data["usage"]!["output_tokens"]!.GetValue<int>());

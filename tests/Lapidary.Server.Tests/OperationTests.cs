@@ -149,6 +149,22 @@ public sealed class OperationTests
         foreach (Task<HttpResponseMessage> left in running) await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
     }
 
+    /// <summary>Not 503, which would have the client try again for ever.</summary>
+    [Theory]
+    [InlineData("/v1/completions", "prompt", """{"prompt":["a","b","c"],"max_tokens":1}""")]
+    [InlineData("/v1/completions", "n", """{"prompt":"a","max_tokens":1,"n":3}""")]
+    [InlineData("/v1/completions", "prompt", """{"prompt":["a","b"],"max_tokens":1,"n":2}""")]
+    [InlineData("/v1/embeddings", "input", """{"input":["a","b","c"]}""")]
+    [InlineData(Chat, "n", """{"messages":[{"role":"user","content":"a"}],"max_tokens":1,"n":3}""")]
+    public async Task More_texts_in_one_request_than_ever_fit_are_400(string path, string param, string body)
+    {
+        await using Server server = await Start(limits: new EngineOptions { MaxNumSeqs = 1, MaxNumBatchedTokens = 64, MaxWaiting = 1 });
+        Answer refused = await server.Client.Post(path, body);
+        refused.AssertError(400, param);
+        Assert.Matches("[34] texts at once, .* more than 2 ", refused.Error["message"]!.GetValue<string>());
+        Assert.Equal(200, (await server.Client.Post("/v1/completions", """{"prompt":["a","b"],"max_tokens":1}""")).Status);
+    }
+
     [Fact]
     public async Task Faster_than_the_rate_limit_is_429_for_that_client_only()
     {

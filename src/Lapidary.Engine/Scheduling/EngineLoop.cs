@@ -52,6 +52,9 @@ public sealed class EngineLoop : IDisposable
 
     public EngineHealth Health => health;
 
+    /// <summary>Most choices that it holds at once, computed and waiting.</summary>
+    public long MaxChoices => (long)options.MaxNumSeqs + options.MaxWaiting;
+
     /// <summary>The defect that stopped the engine, or null.</summary>
     public Exception? Failure => failure;
 
@@ -98,8 +101,7 @@ public sealed class EngineLoop : IDisposable
 
     private void Accept(int choices)
     {
-        long most = (long)options.MaxNumSeqs + options.MaxWaiting;
-        if (Interlocked.Add(ref counters.Accepted, choices) <= most) return;
+        if (Interlocked.Add(ref counters.Accepted, choices) <= MaxChoices) return;
         int waiting = Interlocked.Add(ref counters.Accepted, -choices) - counters.Running;
         Interlocked.Increment(ref counters.Rejections);
         throw new QueueFullException(waiting, $"{waiting} requests wait already and this one brings {choices}; at most {options.MaxWaiting} may wait. Try again later");

@@ -17,7 +17,7 @@ public sealed class RequestHandle
         Seed = request.Sampling.Seed is { } seed and not -1 ? seed : Random.Shared.NextInt64();
         this.maxUnreadEvents = maxUnreadEvents;
         choicesLeft = request.Sampling.N;
-        events = Channel.CreateBounded<TokenEvent>(new BoundedChannelOptions(maxUnreadEvents) { SingleReader = true, SingleWriter = true });
+        events = Channel.CreateBounded<TokenEvent>(new BoundedChannelOptions(maxUnreadEvents) { SingleReader = true });
     }
 
     public InferenceRequest Request { get; }
@@ -51,6 +51,10 @@ public sealed class RequestHandle
         Cancel();
         events.Writer.TryComplete(new OperationCanceledException());
     }
+
+    /// <summary>Wakes who waits for events with one that says nothing, so that it can tell its client that the request lives.</summary>
+    /// <returns>False when the events are complete.</returns>
+    public bool Nudge() => events.Writer.TryWrite(TokenEvent.Nothing);
 
     internal bool IsCancelled => cancelled;
 

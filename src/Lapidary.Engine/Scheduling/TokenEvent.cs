@@ -15,6 +15,12 @@ public readonly record struct TokenEvent(
     int Choice, int TokenId, string Text, TokenLogprobs? Logprobs, Completion? Completion)
 {
     public const int NoToken = -1;
+
+    /// <summary>What <see cref="RequestHandle.Nudge"/> gives: nothing happened.</summary>
+    internal static TokenEvent Nothing { get; } = new(-1, NoToken, "", null, null);
+
+    /// <summary>Whether it only woke the reader.</summary>
+    public bool IsNothing => Choice < 0;
 }
 
 /// <summary>A token and its log-probability under the model, before temperature, penalties and bias.</summary>

@@ -28,6 +28,7 @@ internal sealed class MessageEndpoint(ApiServices api)
             await context.Response.WriteJsonAsync(await writer.CollectAsync(), ServerJson.Default.MessageBody);
             return;
         }
+        chat.EndWaitsAfter(api.Options.KeepAliveInterval);
         using SseWriter sse = new(context, api.Options.WriteTimeout);
         await writer.StreamAsync(sse, RequestId.Of(context), exception => api.Failures.Log(RequestId.Of(context), exception));
     }
@@ -46,6 +47,8 @@ internal sealed class MessageEndpoint(ApiServices api)
 /// <summary>A message while it is made.</summary>
 internal sealed class MessageWriter(MessageRequest request, RunningChat chat)
 {
+    private static readonly MessageEvent Ping = new("ping");
+
     private readonly MessageBlocks blocks = new();
     private readonly string id = Answers.NewId("msg_");
 
@@ -57,7 +60,7 @@ internal sealed class MessageWriter(MessageRequest request, RunningChat chat)
         return new MessageBody(id, request.Model, blocks.Blocks, StopReason(), chat.Choices[0].Completion!.StopText, Usage());
     }
 
-    /// <summary>What fails before the first token is a plain error, later an error event.</summary>
+    /// <summary>What fails before the first event is a plain error, later an error event.</summary>
     public async Task StreamAsync(SseWriter sse, string requestId, Action<Exception> log)
     {
         try
@@ -66,9 +69,11 @@ internal sealed class MessageWriter(MessageRequest request, RunningChat chat)
             {
                 while (chat.TryRead(out _, out ChoiceReader choice))
                 {
-                    if (!sse.HasStarted) Send(sse, new MessageEvent("message_start") { Message = new MessageBody(id, request.Model, [], null, null, Usage() with { OutputTokens = 0 }) });
+                    if (!sse.HasStarted) Begin(sse);
                     foreach (MessageEvent happened in Steps(choice)) Send(sse, happened);
                 }
+                if (chat.IsSilent && sse.HasStarted) Send(sse, Ping);
+                else if (chat.IsSilent) Begin(sse);
                 await sse.FlushAsync();
             }
             Send(sse, new MessageEvent("message_delta") { Delta = new MessageDelta(StopReason(), chat.Choices[0].Completion!.StopText), Usage = Usage() });
@@ -80,6 +85,13 @@ internal sealed class MessageWriter(MessageRequest request, RunningChat chat)
             sse.Event("error", ErrorBody.ForAnthropic(ApiException.From(exception), requestId), ServerJson.Default.ErrorBody);
         }
         await sse.FlushAsync();
+    }
+
+    /// <summary>With a ping, as at Anthropic.</summary>
+    private void Begin(SseWriter sse)
+    {
+        Send(sse, new MessageEvent("message_start") { Message = new MessageBody(id, request.Model, [], null, null, Usage() with { OutputTokens = 0 }) });
+        Send(sse, Ping);
     }
 
     private static void Send(SseWriter sse, MessageEvent happened) => sse.Event(happened.Type, happened, ServerJson.Default.MessageEvent);

@@ -16,17 +16,35 @@ internal sealed class MessageInput(ChatTemplate template)
     public static (TemplateValue Messages, bool Continues) Read(Fields body, ChatTemplate template)
     {
         MessageInput input = new(template);
-        if (body.Take("system") is { } system) input.messages.Add(TemplateMessages.Of("system", Texts(system, body, "system")));
         IReadOnlyList<Fields> given = body.Objects("messages") ?? throw body.Missing("messages", "an array of messages");
         if (given.Count == 0) throw ApiException.Invalid("messages", "messages is empty, expected at least one message");
+        input.System(body, given);
         bool continues = false;
         foreach (Fields message in given)
         {
-            string role = message.Word("role", "user", "assistant") ?? throw message.Missing("role", "user or assistant");
+            string role = message.Word("role", "user", "assistant", "system") ?? throw message.Missing("role", "user or assistant");
+            if (role == "system") continue;
             continues = role == "assistant" ? input.Assistant(message) : input.User(message);
             message.Done();
         }
         return (TemplateValue.FromList(input.messages), continues);
+    }
+
+    /// <summary>Templates take instructions first and once: as in vLLM, those among the messages join the others.</summary>
+    private void System(Fields body, IReadOnlyList<Fields> given)
+    {
+        List<string> texts = [];
+        int others = given.Count;
+        if (body.Take("system") is { } system) texts.Add(Texts(system, body, "system"));
+        foreach (Fields message in given)
+        {
+            if (message.Take("role") is not { ValueKind: JsonValueKind.String } role || !role.ValueEquals("system")) continue;
+            texts.Add(Texts(Content(message), message, "content"));
+            message.Done();
+            others--;
+        }
+        if (others == 0) throw ApiException.Invalid("messages", "messages has only instructions of the system, expected at least one message of the user");
+        if (texts.Count > 0) messages.Add(TemplateMessages.Of("system", TemplateValue.From(string.Join('\n', texts))));
     }
 
     private bool User(Fields message)
@@ -51,11 +69,11 @@ internal sealed class MessageInput(ChatTemplate template)
     {
         string id = block.RequiredText("tool_use_id");
         if (!calls.Contains(id)) throw ApiException.Invalid(block.At("tool_use_id"), $"{block.At("tool_use_id")} is {MessageText.Quote(id)}, and no assistant message before it has that tool_use");
-        TemplateValue result = block.Take("content") is { } content ? Texts(content, block, "content") : TemplateValue.From("");
+        string result = block.Take("content") is { } content ? Texts(content, block, "content") : "";
         _ = block.Flag("is_error"); // the text says what went wrong; templates have no word for it
         block.Accept("cache_control");
         block.Done();
-        messages.Add(TemplateMessages.Tool(id, result));
+        messages.Add(TemplateMessages.Tool(id, TemplateValue.From(result)));
     }
 
     /// <returns>Whether the message is text only, so that the model can go on with it.</returns>
@@ -111,10 +129,10 @@ internal sealed class MessageInput(ChatTemplate template)
         return content;
     }
 
-    private static TemplateValue Texts(JsonElement content, Fields parent, string name)
+    private static string Texts(JsonElement content, Fields parent, string name)
     {
-        if (content.ValueKind == JsonValueKind.String) return TemplateValue.From(JsonValues.Text(content, parent.At(name)));
+        if (content.ValueKind == JsonValueKind.String) return JsonValues.Text(content, parent.At(name));
         if (content.ValueKind != JsonValueKind.Array) throw JsonValues.Wrong(content, parent.At(name), "a string or an array of text blocks");
-        return TemplateValue.From(string.Join('\n', parent.Objects(name)!.Select(TextParts.Read)));
+        return string.Join('\n', parent.Objects(name)!.Select(TextParts.Read));
     }
 }

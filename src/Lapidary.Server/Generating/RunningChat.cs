@@ -52,9 +52,15 @@ internal sealed class RunningChat : IDisposable
             Priority = turn.Scheduling.Priority,
             CacheSalt = turn.Scheduling.CacheSalt,
             Adapter = model.AdapterOf(name),
-        }]);
+        }], "n");
         return new RunningChat(prompt, running, [.. Enumerable.Range(0, turn.Sampling.N).Select(_ => new ChoiceReader(model.Format.CreateParser(model.Tokenizer, options)))]);
     }
+
+    /// <inheritdoc cref="RunningRequest.IsSilent"/>
+    public bool IsSilent => running.IsSilent;
+
+    /// <inheritdoc cref="RunningRequest.EndWaitsAfter"/>
+    public void EndWaitsAfter(TimeSpan time) => running.EndWaitsAfter(time);
 
     /// <inheritdoc cref="RunningRequest.WaitAsync"/>
     public ValueTask<bool> WaitAsync() => running.WaitAsync();

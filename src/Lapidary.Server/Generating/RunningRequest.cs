@@ -22,6 +22,8 @@ internal sealed class RunningRequest : IDisposable
     private readonly Task<bool>?[] waits;
     private readonly TokenClock[] clocks;
     private readonly Activity? span;
+    private Timer? silence;
+    private volatile bool wasRead;
     private int next;
 
     private RunningRequest(RequestHandle[] handles, TokenClock[] clocks, Activity? span, CancellationToken aborted, CancellationToken cutOff)
@@ -38,9 +40,22 @@ internal sealed class RunningRequest : IDisposable
 
     public IReadOnlyList<RequestHandle> Handles => handles;
 
+    /// <summary>Whether the last wait ended only because nothing has come for so long; see <see cref="EndWaitsAfter"/>.</summary>
+    public bool IsSilent { get; private set; }
+
+    /// <summary>Lets a wait end without a token, too, once or twice that time after the last one, so that a stream can give a sign of life.</summary>
+    public void EndWaitsAfter(TimeSpan time)
+        => silence = new Timer(_ =>
+        {
+            if (!wasRead) Array.Exists(handles, handle => handle.Nudge());
+            wasRead = false;
+        }, null, time, time);
+
+    /// <param name="param">Of the prompts, or of the ways.</param>
     /// <exception cref="LapidaryException">The engine refuses a prompt; then none of them runs.</exception>
-    public static RunningRequest Start(HttpContext context, ApiServices api, ServedModel model, IReadOnlyList<InferenceRequest> requests)
+    public static RunningRequest Start(HttpContext context, ApiServices api, ServedModel model, IReadOnlyList<InferenceRequest> requests, string param)
     {
+        RequireRoom(requests, model.Engine.MaxChoices, param);
         List<RequestHandle> handles = [];
         Activity? span = Telemetry.Generation(model.Names[0], requests[0]);
         try
@@ -58,10 +73,19 @@ internal sealed class RunningRequest : IDisposable
         return new RunningRequest([.. handles], [.. requests.Select(request => new TokenClock(api.Metrics, request, arrived))], span, context.RequestAborted, api.Admission.CutOff);
     }
 
+    /// <summary>Refuses what would be too much for the engine at any time: trying again later would not help.</summary>
+    private static void RequireRoom(IReadOnlyList<InferenceRequest> requests, long most, string param)
+    {
+        long choices = requests.Sum(request => (long)request.Sampling.N);
+        if (choices > most)
+            throw ApiException.Invalid(param, $"{param} asks for {choices} texts at once, and this server never holds more than {most} (--max-num-seqs and --max-queue together); send them in several requests");
+    }
+
     /// <summary>Waits until <see cref="TryRead"/> has something; false at the end.</summary>
     /// <exception cref="ApiException">The server stops.</exception>
     public async ValueTask<bool> WaitAsync()
     {
+        IsSilent = false;
         try
         {
             return handles.Length == 1 ? await handles[0].Events.WaitToReadAsync() : await WaitForAny();
@@ -79,7 +103,12 @@ internal sealed class RunningRequest : IDisposable
         {
             int prompt = next;
             next = (next + 1) % handles.Length;
-            if (!handles[prompt].Events.TryRead(out TokenEvent read)) continue;
+            bool found;
+            TokenEvent read;
+            while ((found = handles[prompt].Events.TryRead(out read)) && read.IsNothing) IsSilent = true;
+            if (!found) continue;
+            IsSilent = false;
+            wasRead = true;
             clocks[prompt].Read(read);
             if (span is not null && read.Completion is { } completion) Telemetry.Finish(span, completion);
             token = new GeneratedToken(prompt, read);
@@ -91,6 +120,7 @@ internal sealed class RunningRequest : IDisposable
 
     public void Dispose()
     {
+        silence?.Dispose();
         foreach (RequestHandle handle in handles) handle.Cancel();
         span?.Dispose();
         abandoning.Dispose();

@@ -7,7 +7,7 @@ namespace Lapidary.Server.Requests;
 /// <param name="CacheSalt">Prompts are shared only with requests of the same salt.</param>
 internal sealed record RequestScheduling(int Priority, string? CacheSalt)
 {
-    private const int LongestSalt = 256;
+    private const int LongestSalt = 1024;
 
     public static RequestScheduling Read(Fields body)
     {

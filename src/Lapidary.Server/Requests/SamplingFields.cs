@@ -51,7 +51,10 @@ internal static class SamplingFields
         if (f.Number("length_penalty") is { } penalty && penalty != 1) throw f.Unsupported("length_penalty", "there is no beam search");
         if (f.Flag("spaces_between_special_tokens") == false) throw f.Unsupported("spaces_between_special_tokens", "text is decoded as the tokenizer says");
         foreach (string name in (string[])["truncate_prompt_tokens", "truncation_side"]) f.Refuse(name, "a prompt that is too long is refused, never cut");
-        foreach (string name in (string[])["logits_processors", "logprob_token_ids", "kv_transfer_params", "watermarking", "vllm_xargs", "prompt_embeds", "repetition_detection"]) f.Refuse(name, "it is not implemented");
+        foreach (string name in (string[])["logits_processors", "logprob_token_ids", "kv_transfer_params", "ec_transfer_params", "watermarking", "vllm_xargs", "prompt_embeds", "repetition_detection"]) f.Refuse(name, "it is not implemented");
+        f.RefuseFlag("return_token_offsets", "there is no route that renders only; /tokenize tells tokens");
+        if (f.Integer("stream_interval", 1) is > 1) throw f.Unsupported("stream_interval", "every token is sent when it is there");
+        if (f.Integer("routed_experts_prompt_start", 0) is > 0) throw f.Unsupported("routed_experts_prompt_start", "routed experts are not told");
         foreach (string name in (string[])["mm_processor_kwargs", "media_io_kwargs"]) f.Refuse(name, "this model takes text only");
     }
 

@@ -5,13 +5,12 @@ using Lapidary.Templates;
 namespace Lapidary.Server.Requests;
 
 /// <summary>
-/// chat_template_kwargs and reasoning_effort. Only variables that the template mentions may be set, and none of those that
+/// chat_template_kwargs, and whether to think. Only variables that the template mentions may be set, and none of those that
 /// carry the request itself: a client must not replace messages or special tokens behind the server's back.
 /// </summary>
 internal static class TemplateArguments
 {
     private const string EnableThinking = "enable_thinking";
-    public static readonly string[] Efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
     private static readonly string[] Reserved =
         ["messages", "tools", "documents", "add_generation_prompt", "continue_final_message", "chat_template", "tokenize", "tokenizer", "conversation", "truncation", "padding", "max_length", "return_tensors", "return_dict"];
 
@@ -19,7 +18,7 @@ internal static class TemplateArguments
     public static TemplateValue? Read(Fields body, ChatTemplate template)
     {
         List<KeyValuePair<string, TemplateValue>> arguments = [];
-        if (Effort(body) is { } effort) Think(effort != "none", "reasoning_effort", template, arguments);
+        if (ReasoningFields.Read(body) is { Think: { } think, Param: var param }) Think(think, param, template, arguments);
         if (body.Take("chat_template_kwargs") is not { } given) return arguments.Count == 0 ? null : TemplateValue.FromObject(arguments);
         if (given.ValueKind != JsonValueKind.Object) throw JsonValues.Wrong(given, "chat_template_kwargs", "an object");
         foreach (JsonProperty argument in given.EnumerateObject())
@@ -30,7 +29,7 @@ internal static class TemplateArguments
             if (!template.MentionsName(argument.Name)) throw ApiException.Invalid(path, $"{MessageText.Quote(path)} is read by no part of the model's chat template");
             arguments.Add(new(argument.Name, TemplateValue.FromJson(argument.Value)));
         }
-        return TemplateValue.FromObject(arguments); // of equal names the last wins: kwargs over reasoning_effort
+        return TemplateValue.FromObject(arguments); // of equal names the last wins: kwargs over the rest
     }
 
     /// <summary>Turns thinking on or off. Off is what a template without the switch does anyway.</summary>
@@ -39,6 +38,4 @@ internal static class TemplateArguments
         if (template.MentionsName(EnableThinking)) arguments.Add(new(EnableThinking, TemplateValue.From(on)));
         else if (on) throw new ApiException(StatusCodes.Status400BadRequest, $"{param} asks the model to think, and its chat template has no switch for that") { Param = param, Code = "unsupported_parameter" };
     }
-
-    private static string? Effort(Fields body) => body.Word("reasoning_effort", Efforts);
 }

@@ -36,6 +36,13 @@ internal sealed class SseWriter(HttpContext context, TimeSpan writeTimeout) : ID
         Event(value, type);
     }
 
+    /// <summary>A comment, which clients skip, for whoever closes connections on which nothing comes.</summary>
+    public void KeepAlive()
+    {
+        Start();
+        output.Write(": keep-alive\n\n"u8);
+    }
+
     /// <summary>OpenAI's mark of a stream's end.</summary>
     public void Done() => output.Write("data: [DONE]\n\n"u8);
 

@@ -18,6 +18,10 @@ internal sealed record ChatChunk(string Id, long Created, string Model, IReadOnl
     /// <summary>Only of the first event.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<int>? PromptTokenIds { get; init; }
+
+    /// <summary>Only of the first event.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? PromptText { get; init; }
 }
 
 internal sealed record ChunkChoice(int Index, ChatDelta Delta)

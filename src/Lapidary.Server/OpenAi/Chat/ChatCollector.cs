@@ -27,6 +27,7 @@ internal sealed class ChatCollector(ChatExchange exchange)
             PromptLogprobs = PromptLogprobs.Of(chat.PromptLogprobs, exchange.Texts),
             ServiceTier = exchange.ServiceTier,
             PromptTokenIds = request.ReturnTokenIds ? [.. chat.Prompt.Ids] : null,
+            PromptText = request.ReturnPromptText ? chat.Prompt.Text : null,
         };
     }
 

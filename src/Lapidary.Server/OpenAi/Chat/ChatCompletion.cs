@@ -17,6 +17,9 @@ internal sealed record ChatCompletion(string Id, long Created, string Model, IRe
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<int>? PromptTokenIds { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? PromptText { get; init; }
 }
 
 /// <param name="StopReason">vLLM's addition: the stop text or token id that ended it, null for the model's own end.</param>

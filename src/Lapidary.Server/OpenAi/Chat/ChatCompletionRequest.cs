@@ -19,6 +19,7 @@ internal sealed record ChatCompletionRequest
     public required bool IncludeReasoning { get; init; }
     public required bool TokensAsIds { get; init; }
     public required bool ReturnTokenIds { get; init; }
+    public required bool ReturnPromptText { get; init; }
     public required bool NamesServiceTier { get; init; }
 
     public static ChatCompletionRequest Read(JsonElement json, ServedModel model)
@@ -30,19 +31,21 @@ internal sealed record ChatCompletionRequest
         sampling = sampling with { MaxTokens = MaxTokens(body), Logprobs = Logprobs(body, model), PromptLogprobs = PromptLogprobs(body, stream, model) };
         ResponseFormat.RequireText(body, "response_format");
         ChatTools tools = ChatTools.Read(body);
+        ReasoningFields reasoning = ReasoningFields.Read(body);
         ChatCompletionRequest request = new()
         {
             Model = name,
             Turn = new ChatTurn(ReadPrompt(body, model.Template) with { Tools = tools.ForTemplate }, tools, sampling, RequestScheduling.Read(body))
             {
-                ThinkingBudget = ThinkingBudget.Read(body),
+                ThinkingBudget = ThinkingBudget.Read(body, reasoning.Budget),
                 MaxTokensParam = body.Take(MaxCompletionTokens) is null ? "max_tokens" : MaxCompletionTokens,
                 SpecialTokens = body.Flag("add_special_tokens") == true ? SpecialTokens.Add : SpecialTokens.Omit,
             },
             Stream = stream,
-            IncludeReasoning = body.Flag("include_reasoning") ?? true,
+            IncludeReasoning = (body.Flag("include_reasoning") ?? true) && !reasoning.IsHidden,
             TokensAsIds = body.Flag("return_tokens_as_token_ids") ?? false,
             ReturnTokenIds = body.Flag("return_token_ids") ?? false,
+            ReturnPromptText = body.Flag("return_prompt_text") ?? false,
             NamesServiceTier = body.Take("service_tier") is not null,
         };
         AcceptOrRefuseOthers(body);

@@ -17,8 +17,13 @@ internal sealed class ChatEndpoint(ApiServices api)
         using Admission.Entry entry = api.Admission.Enter();
         using RunningChat chat = RunningChat.Start(context, api, model, request.Model, request.Turn);
         ChatExchange exchange = new(model, request, chat);
-        if (request.Stream.IsStream) await EventStream.WriteAsync(context, api, sse => new ChatStream(exchange, sse).WriteAsync());
-        else await context.Response.WriteJsonAsync(await new ChatCollector(exchange).CollectAsync(), ServerJson.Default.ChatCompletion);
+        if (!request.Stream.IsStream)
+        {
+            await context.Response.WriteJsonAsync(await new ChatCollector(exchange).CollectAsync(), ServerJson.Default.ChatCompletion);
+            return;
+        }
+        chat.EndWaitsAfter(api.Options.KeepAliveInterval);
+        await EventStream.WriteAsync(context, api, sse => new ChatStream(exchange, sse).WriteAsync());
     }
 }
 

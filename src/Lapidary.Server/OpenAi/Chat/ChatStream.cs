@@ -24,6 +24,7 @@ internal sealed class ChatStream(ChatExchange exchange, SseWriter sse)
                 begun = true;
                 Write(token, choice);
             }
+            if (chat.IsSilent) sse.KeepAlive();
             await sse.FlushAsync();
         }
         if (request.Stream.IncludeUsage) Send(Chunk([], exchange.Usage()));
@@ -38,6 +39,7 @@ internal sealed class ChatStream(ChatExchange exchange, SseWriter sse)
             Send(Chunk([new ChunkChoice(index, new ChatDelta { Role = "assistant", Content = "" })]) with
             {
                 PromptTokenIds = request.ReturnTokenIds && index == 0 ? [.. chat.Prompt.Ids] : null,
+                PromptText = request.ReturnPromptText && index == 0 ? chat.Prompt.Text : null,
                 Usage = none,
             });
     }

@@ -28,10 +28,15 @@ internal sealed class CompletionEndpoint(ApiServices api)
             Priority = request.Scheduling.Priority,
             CacheSalt = request.Scheduling.CacheSalt,
             Adapter = model.AdapterOf(request.Model),
-        })]);
+        })], request.Prompts.Count > 1 ? "prompt" : "n");
         CompletionWriter writer = new(model, request, running);
-        if (request.Stream.IsStream) await EventStream.WriteAsync(context, api, writer.StreamAsync);
-        else await context.Response.WriteJsonAsync(await writer.CollectAsync(), ServerJson.Default.TextCompletion);
+        if (!request.Stream.IsStream)
+        {
+            await context.Response.WriteJsonAsync(await writer.CollectAsync(), ServerJson.Default.TextCompletion);
+            return;
+        }
+        running.EndWaitsAfter(api.Options.KeepAliveInterval);
+        await EventStream.WriteAsync(context, api, writer.StreamAsync);
     }
 }
 
@@ -84,7 +89,8 @@ internal sealed class CompletionWriter
         while (await running.WaitAsync())
         {
             while (running.TryRead(out GeneratedToken token)) Write(sse, token.Event, Push(token));
-            if (sse.HasStarted) await sse.FlushAsync();
+            if (running.IsSilent) sse.KeepAlive();
+            await sse.FlushAsync();
         }
         if (request.Stream.IncludeUsage) sse.Event(Body([]) with { Usage = Usage() }, ServerJson.Default.TextCompletion);
         sse.Done();

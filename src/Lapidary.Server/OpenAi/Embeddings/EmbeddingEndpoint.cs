@@ -43,7 +43,7 @@ internal sealed class EmbeddingEndpoint(ApiServices api)
             Embed = true,
             Adapter = model.AdapterOf(name),
             Priority = priority,
-        })]);
+        })], "input");
         while (await running.WaitAsync())
             while (running.TryRead(out GeneratedToken token)) FinishReasons.ThrowIfFailed(token.Event.Completion);
         int tokens = prompts.Sum(prompt => prompt.Ids.Length);

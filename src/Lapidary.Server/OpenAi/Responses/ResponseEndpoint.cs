@@ -26,6 +26,7 @@ internal sealed class ResponseEndpoint(ApiServices api)
             await context.Response.WriteJsonAsync(await writer.CollectAsync(), ServerJson.Default.ResponseBody);
             return;
         }
+        chat.EndWaitsAfter(api.Options.KeepAliveInterval);
         using SseWriter sse = new(context, api.Options.WriteTimeout);
         await writer.StreamAsync(sse, exception => api.Failures.Log(RequestId.Of(context), exception));
     }
@@ -49,7 +50,7 @@ internal sealed class ResponseWriter(ResponseRequest request, RunningChat chat, 
         return Finished();
     }
 
-    /// <summary>What fails before the first token is a plain error; later the response fails.</summary>
+    /// <summary>What fails before the first event is a plain error; later the response fails.</summary>
     public async Task StreamAsync(SseWriter sse, Action<Exception> log)
     {
         try
@@ -58,8 +59,13 @@ internal sealed class ResponseWriter(ResponseRequest request, RunningChat chat, 
             {
                 while (chat.TryRead(out TokenEvent token, out ChoiceReader choice))
                 {
-                    if (!sse.HasStarted) Begin(sse);
+                    Begin(sse);
                     foreach (ResponseEvent happened in Steps(token, choice)) Send(sse, happened);
+                }
+                if (chat.IsSilent)
+                {
+                    Begin(sse);
+                    sse.KeepAlive();
                 }
                 await sse.FlushAsync();
             }
@@ -78,6 +84,7 @@ internal sealed class ResponseWriter(ResponseRequest request, RunningChat chat, 
 
     private void Begin(SseWriter sse)
     {
+        if (sse.HasStarted) return;
         Send(sse, new ResponseEvent("response.created") { Response = Body("in_progress") });
         Send(sse, new ResponseEvent("response.in_progress") { Response = Body("in_progress") });
     }

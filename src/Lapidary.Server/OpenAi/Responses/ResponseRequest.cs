@@ -128,7 +128,7 @@ internal sealed record ResponseRequest
     {
         arguments = null;
         Fields? reasoning = body.Object("reasoning");
-        string? effort = reasoning?.Word("effort", TemplateArguments.Efforts);
+        string? effort = reasoning?.Word("effort", ReasoningFields.Efforts);
         if (reasoning?.Word("summary", "auto", "concise", "detailed") is "concise" or "detailed") throw reasoning!.Unsupported("summary", "reasoning is given whole, never summarised");
         reasoning?.Refuse("generate_summary", "reasoning is given whole, never summarised");
         reasoning?.Done();
