@@ -5,66 +5,92 @@ namespace Lapidary.Cpu.Assembly;
 
 /// <summary>
 /// <see cref="IntegerTile"/> for processors with AVX2 and no dot products: the same panels, the same steps in the same order,
-/// therefore the same bits. 16 registers do not hold a tile's sums, so a tile is multiplied in passes of some tokens with all
-/// 16 rows, or with 8.
+/// therefore the same bits. Codes of 8 rows stay in registers while all tokens pass by; sums lie on the stack.
 /// </summary>
 /// <remarks>
-/// Products of two columns are added to 16 bits (vpmaddubsw), over a step's 8 quads too: of 4-bit parts that is at most
-/// 8 · 2 · 15 · 127 = 30,480. Wider codes therefore are two parts, the low nibble and what is above it, which meet in 32 bits.
+/// Products of two columns are added to 16 bits (vpmaddubsw), and those of some quads too, as many as cannot overflow: of 4-bit
+/// codes 8 · 2 · 15 · 127 = 30,480, of 5-bit codes 4 · 2 · 31 · 127 = 31,496, of 6-bit codes 2 · 2 · 63 · 127 = 32,004. Two
+/// products of 8-bit codes fit no 16 bits: codes and hidden states become 16 bits wide and sums 32 (vpmaddwd), which is as many
+/// instructions a column as the low nibbles and the bits above them apart would be, and fewer for the sums.
 /// </remarks>
 internal sealed class Avx2IntegerTile(PanelLayout layout)
 {
     private const int RegisterBytes = 32, Lanes = 8;
 
-    private static readonly AssemblerRegister64 Arguments = r11, Weights = r8, Activations = r9, BlockScales = rdx, Ahead = r10;
-    private static readonly AssemblerRegisterYMM Low = ymm12, Above = ymm13, Value = ymm14, Product = ymm15;
+    private static readonly AssemblerRegister64 Weights = r8, Activations = r9, BlockScales = rdx, Ahead = r10, Sums = r11;
+    private static readonly AssemblerRegisterYMM Value = ymm12, Product = ymm13, Scale = ymm14, Offset = ymm15;
 
-    private Label nibbles, bitsAbove, ones, sixteens, lowerRows, upperRows;
+    private readonly int activationBytes = FormOf(layout, PanelLayout.StepColumns).StepBytes;
+    private readonly int valueBytes = FormOf(layout, PanelLayout.StepColumns).ValueBytes;
+    private Label mask, bitsAbove, ones, lowerRows, upperRows;
 
     private Assembler Code { get; } = new(64);
 
-    /// <summary>Whether codes have bits above their low nibble.</summary>
-    private bool IsWide => layout.CodeBits > 4;
+    /// <summary>What these kernels read.</summary>
+    public static Int8Form FormOf(PanelLayout layout, int columns) => Int8Form.For(layout, columns, wide: layout.CodeBits == 8);
 
-    /// <summary>Sums of 8 rows and one token each that a pass holds, with their products.</summary>
-    private int MaxSums => IsWide ? 4 : 6;
+    private bool IsWide => layout.CodeBits == 8;
+
+    /// <summary>Quads that fill the registers and share a scale.</summary>
+    private int PieceQuads => IsWide ? PanelLayout.Quads / 2 : PanelLayout.Quads / layout.ScalesPerStep;
+
+    /// <summary>Quads whose products are added in 16 bits.</summary>
+    private int QuadsIn16Bits => layout.CodeBits switch { 4 => 8, 5 => 4, _ => 2 };
 
     /// <summary>The machine code of void kernel(TileArguments*) for that many tokens.</summary>
     public byte[] Assemble(int tokens)
     {
-        nibbles = Code.CreateLabel();
+        mask = Code.CreateLabel();
         bitsAbove = Code.CreateLabel();
         ones = Code.CreateLabel();
-        sixteens = Code.CreateLabel();
         lowerRows = Code.CreateLabel();
         upperRows = Code.CreateLabel();
-        AssemblyConvention.Begin(Code);
-        Code.mov(Arguments, AssemblyConvention.Arguments);
-        int halves = tokens * 2 <= MaxSums ? 2 : 1, passes = (tokens * halves + MaxSums - 1) / MaxSums;
-        for (int pass = 0; pass < passes; pass++)
-            for (int half = 0; half < 2; half += halves)
-                Multiply(new Pass(tokens, tokens * pass / passes, tokens * (pass + 1) / passes, half, halves));
+        AssemblyConvention.Begin(Code, (Weights, nameof(TileArguments.Weights)), (Activations, nameof(TileArguments.Activations)),
+            (Ahead, nameof(TileArguments.Ahead)), (rax, nameof(TileArguments.Steps)));
+        int frame = tokens * SumBytes;
+        Code.mov(rdx, rsp);
+        Code.sub(rsp, frame + 2 * sizeof(long));
+        Code.and(rsp, -PanelLayout.Register);
+        Code.mov(__qword_ptr[rsp + frame], rdx);
+        Code.mov(__qword_ptr[rsp + frame + sizeof(long)], AssemblyConvention.Arguments);
+        Code.vpxor(Value, Value, Value);
+        for (int sum = 0; sum < frame; sum += RegisterBytes) Code.vmovdqa(__ymmword_ptr[rsp + sum], Value);
+
+        StepLoop.Write(Code, layout, Weights, BlockScales, () =>
+        {
+            if (tokens > 2) StepLoop.AskAhead(Code, layout, Ahead);
+            for (int half = 0; half < 2; half++)
+                for (int quad = 0; quad < PanelLayout.Quads; quad += PieceQuads) Multiply(quad, half, tokens);
+            Code.add(Activations, tokens * activationBytes);
+        });
+        Store(tokens, __qword_ptr[rsp + frame + sizeof(long)]);
+        Code.mov(rsp, __qword_ptr[rsp + frame]);
         return AssemblyConvention.End(Code, Constants);
     }
 
-    /// <summary>Tokens [First, End) of a tile with some halves of a panel's rows.</summary>
-    private readonly record struct Pass(int Tokens, int First, int End, int Half, int Halves)
-    {
-        public int Sum(int token, int half) => (token - First) * Halves + half - Half;
-    }
+    /// <summary>Tokens whose sums depend on each other's by nothing, at once: one chain of sums alone would wait for itself.</summary>
+    private int TokensTogether => layout.CodeBits is 5 or 6 ? 2 : 4;
 
-    private static AssemblerRegisterYMM Ymm(int i) => new(Register.YMM0 + i);
+    private static AssemblerRegisterYMM Codes(int register) => new(Register.YMM0 + register);
 
-    private AssemblerRegisterYMM LowProducts(int sum) => Ymm(MaxSums + sum);
+    /// <summary>Of a token among those together, in 32 bits.</summary>
+    private static AssemblerRegisterYMM Sum(int i) => new(Register.YMM8 + i);
 
-    private AssemblerRegisterYMM AboveProducts(int sum) => Ymm(2 * MaxSums + sum);
+    /// <summary>Of a token among those together, in 16 bits.</summary>
+    private AssemblerRegisterYMM Products(int i) => new(Register.YMM8 + i + (TokensTogether == 2 ? 2 : 0));
+
+    /// <summary>Of a token: float32 sums of both halves; of 8-bit codes, a sum between the two pieces that share a scale.</summary>
+    private int SumBytes => PanelLayout.Register * (IsWide ? 2 : 1);
+
+    private AssemblerMemoryOperand FloatSum(int token, int half) => __ymmword_ptr[rsp + Sums + (token * SumBytes + half * RegisterBytes)];
+
+    private AssemblerMemoryOperand PartialSum(int token) => __ymmword_ptr[rsp + Sums + (token * SumBytes + PanelLayout.Register)];
 
     private void Constants()
     {
-        Data(nibbles, 0x0f0f0f0f);
-        Data(bitsAbove, layout.CodeBits switch { 5 => 0x01010101, 6 => 0x03030303, _ => 0x0f0f0f0f });
+        Data(mask, IsWide ? 0x00ff00ffu : 0x0f0f0f0f);
+        Data(bitsAbove, layout.CodeBits == 5 ? 0x10101010u : 0x30303030);
         Data(ones, 0x00010001);
-        Data(sixteens, 0x00100010);
         Data(lowerRows, 1, shift: 1);
         Data(upperRows, 1 << Lanes, shift: 1);
     }
@@ -75,80 +101,111 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
         for (int i = 0; i < Lanes; i++) Code.dd(value << (i * shift));
     }
 
-    private void Load(AssemblerRegister64 register, string field) => Code.mov(register, __qword_ptr[Arguments + AssemblyConvention.Offset(field)]);
-
-    private void Multiply(Pass pass)
+    /// <summary>Some quads of a step and 8 rows times all tokens.</summary>
+    private void Multiply(int quad, int half, int tokens)
     {
-        Load(Weights, nameof(TileArguments.Weights));
-        Load(Activations, nameof(TileArguments.Activations));
-        Load(rax, nameof(TileArguments.Steps));
-        // Only the first pass meets new weights.
-        bool asks = pass is { First: 0, Half: 0, Halves: 1 };
-        if (asks) Load(Ahead, nameof(TileArguments.Ahead));
-        for (int sum = 0; sum < (pass.End - pass.First) * pass.Halves; sum++) Code.vpxor(Ymm(sum), Ymm(sum), Ymm(sum));
-
-        StepLoop.Write(Code, layout, Weights, BlockScales, () =>
+        int quads = PanelLayout.Quads / layout.ScalesPerStep, part = quad / quads;
+        bool begins = quad % quads == 0, ends = (quad + PieceQuads) % quads == 0; // the columns of a scale
+        for (int i = 0; i < PieceQuads; i++)
         {
-            if (asks) StepLoop.AskAhead(Code, layout, Ahead);
-            for (int part = 0; part < layout.ScalesPerStep; part++) MultiplyPart(pass, part);
-            Code.add(Activations, pass.Tokens * layout.ActivationBytes);
-        });
-        Store(pass);
-    }
-
-    /// <summary>The columns of a step that share a weight scale.</summary>
-    private void MultiplyPart(Pass pass, int part)
-    {
-        int quads = PanelLayout.Quads / layout.ScalesPerStep;
-        for (int q = part * quads; q < (part + 1) * quads; q++)
-            for (int half = pass.Half; half < pass.Half + pass.Halves; half++)
+            if (IsWide) Widen(quad + i, half, Codes(2 * i), Codes(2 * i + 1));
+            else Unpack(quad + i, half, Codes(i));
+        }
+        if (ends)
+        {
+            WidenScales(Scale, layout.ScaleOffset(part), blockOffset: 0, half);
+            if (layout.HasOffsets) WidenScales(Offset, layout.OffsetOffset(part), PanelLayout.BlockScaleBytes, half);
+        }
+        // A loop over tokens: were it unrolled, processors whose decoded instructions do not fit would take twice the time.
+        int groups = tokens / TokensTogether, rest = tokens % TokensTogether;
+        Code.xor(Sums, Sums);
+        if (groups > 0)
+        {
+            Label loop = Code.CreateLabel();
+            Code.Label(ref loop);
+            Multiply(TokensTogether);
+            Code.add(Activations, TokensTogether * activationBytes);
+            Code.add(Sums, TokensTogether * SumBytes);
+            if (groups > 1)
             {
-                Unpack(q, half);
-                for (int t = pass.First; t < pass.End; t++)
-                {
-                    AssemblerMemoryOperand value = __dword_ptr[Activations + (t * layout.ActivationBytes + 4 * q)];
-                    bool first = q == part * quads;
-                    int sum = pass.Sum(t, half);
-                    Code.vpbroadcastd(Value, value);
-                    AddProducts(LowProducts(sum), Low, first);
-                    if (IsWide) AddProducts(AboveProducts(sum), Above, first);
-                }
+                Code.cmp(Sums, groups * TokensTogether * SumBytes);
+                Code.jne(loop);
             }
-        for (int half = pass.Half; half < pass.Half + pass.Halves; half++)
+        }
+        if (rest > 0) Multiply(rest);
+        if (groups > 0) Code.sub(Activations, groups * TokensTogether * activationBytes);
+
+        void Multiply(int count)
         {
-            Widen(Low, layout.ScaleOffset(part), blockOffset: 0, half);
-            if (layout.HasOffsets) Widen(Above, layout.OffsetOffset(part), PanelLayout.BlockScaleBytes, half);
-            for (int t = pass.First; t < pass.End; t++) AddToSum(pass.Sum(t, half), t * layout.ActivationBytes + PanelLayout.StepColumns, part);
+            if (IsWide) AddWideProducts(count, quad);
+            else AddProducts(count, quad);
+            for (int i = 0; i < count; i++)
+            {
+                if (!begins) Code.vpaddd(Sum(i), Sum(i), PartialSum(i));
+                if (!ends) Code.vmovdqa(PartialSum(i), Sum(i));
+            }
+            if (ends) AddToSums(count, half, part);
         }
     }
 
-    /// <summary>A quad's codes of 8 rows, low nibbles and what is above them, one unsigned byte each.</summary>
-    private void Unpack(int quad, int half)
+    /// <summary>A quad's codes of 8 rows, one unsigned byte each.</summary>
+    private void Unpack(int quad, int half, AssemblerRegisterYMM codes)
     {
         const int pairs = PanelLayout.Quads / 2;
-        bool bytes = layout.CodeBits == 8;
-        AssemblerMemoryOperand low = Codes(bytes ? quad : quad % pairs, half);
-        Code.vmovdqu(Low, low);
-        if (!bytes && quad >= pairs) Code.vpsrld(Low, Low, 4);
-        Code.vpand(Low, Low, __ymmword_ptr[nibbles]);
-        if (!IsWide) return;
-        int bits = layout.CodeBits - 4, perRegister = 8 / bits;
-        Code.vmovdqu(Above, bytes ? low : Codes(pairs + quad / perRegister, half));
-        int shift = bytes ? 4 : quad % perRegister * bits;
-        if (shift > 0) Code.vpsrld(Above, Above, (byte)shift);
-        Code.vpand(Above, Above, __ymmword_ptr[bitsAbove]);
+        Code.vmovdqu(codes, Stored(quad % pairs, half));
+        if (quad >= pairs) Code.vpsrld(codes, codes, 4);
+        Code.vpand(codes, codes, __ymmword_ptr[mask]);
+        if (layout.CodeBits == 4) return;
+        int bits = layout.CodeBits - 4, perRegister = 8 / bits, left = 4 - quad % perRegister * bits; // they belong at bit 4 of each byte
+        Code.vmovdqu(Value, Stored(pairs + quad / perRegister, half));
+        if (left > 0) Code.vpslld(Value, Value, (byte)left);
+        else if (left < 0) Code.vpsrld(Value, Value, (byte)-left);
+        Code.vpand(Value, Value, __ymmword_ptr[bitsAbove]);
+        Code.vpor(codes, codes, Value);
     }
 
-    private static AssemblerMemoryOperand Codes(int register, int half) => __ymmword_ptr[Weights + (register * PanelLayout.Register + half * RegisterBytes)];
-
-    private void AddProducts(AssemblerRegisterYMM products, AssemblerRegisterYMM codes, bool first)
+    /// <summary>A quad's codes in 16 bits: columns 0 and 2, columns 1 and 3.</summary>
+    private void Widen(int quad, int half, AssemblerRegisterYMM even, AssemblerRegisterYMM odd)
     {
-        Code.vpmaddubsw(first ? products : Product, codes, Value);
-        if (!first) Code.vpaddw(products, products, Product);
+        Code.vmovdqu(odd, Stored(quad, half));
+        Code.vpand(even, odd, __ymmword_ptr[mask]);
+        Code.vpsrlw(odd, odd, 8);
+    }
+
+    private static AssemblerMemoryOperand Stored(int register, int half) => __ymmword_ptr[Weights + (register * PanelLayout.Register + half * RegisterBytes)];
+
+    /// <summary>Sums of the tokens = products of a piece.</summary>
+    private void AddProducts(int count, int quad)
+    {
+        for (int q = 0; q < PieceQuads; q++)
+        {
+            bool first = q % QuadsIn16Bits == 0, last = (q + 1) % QuadsIn16Bits == 0 || q == PieceQuads - 1, only = q < QuadsIn16Bits;
+            for (int i = 0; i < count; i++)
+            {
+                Code.vpbroadcastd(Value, __dword_ptr[Activations + (i * activationBytes + 4 * (quad + q))]);
+                Code.vpmaddubsw(first ? Products(i) : Product, Codes(q), Value);
+                if (!first) Code.vpaddw(Products(i), Products(i), Product);
+                if (!last) continue;
+                Code.vpmaddwd(only ? Sum(i) : Products(i), Products(i), __ymmword_ptr[ones]);
+                if (!only) Code.vpaddd(Sum(i), Sum(i), Products(i));
+            }
+        }
+    }
+
+    /// <summary>As <see cref="AddProducts"/>, in 16 bits.</summary>
+    private void AddWideProducts(int count, int quad)
+    {
+        for (int pair = 0; pair < 2 * PieceQuads; pair++)
+            for (int i = 0; i < count; i++)
+            {
+                Code.vpbroadcastd(Value, __dword_ptr[Activations + (i * activationBytes + pair % 2 * RegisterBytes + 4 * (quad + pair / 2))]);
+                Code.vpmaddwd(pair == 0 ? Sum(i) : Product, Codes(pair), Value);
+                if (pair > 0) Code.vpaddd(Sum(i), Sum(i), Product);
+            }
     }
 
     /// <summary>8 scales, or offsets, to float32.</summary>
-    private void Widen(AssemblerRegisterYMM register, int offset, int blockOffset, int half)
+    private void WidenScales(AssemblerRegisterYMM register, int offset, int blockOffset, int half)
     {
         switch (layout.Scales)
         {
@@ -171,50 +228,57 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
         }
     }
 
-    /// <summary>Products of a part to float32 and onto their sum; scales are in Low, offsets in Above.</summary>
-    /// <param name="scale">Where the token's scale lies, its terms after it.</param>
-    private void AddToSum(int sum, int scale, int part)
+    /// <summary>
+    /// Sums of a part to float32 and onto those on the stack, one instruction for all tokens after the other: a token's depend on
+    /// each other. Its terms lie behind its scale.
+    /// </summary>
+    private void AddToSums(int count, int half, int part)
     {
-        AssemblerRegisterYMM products = LowProducts(sum);
-        Code.vpmaddwd(products, products, __ymmword_ptr[ones]);
-        if (IsWide)
+        AssemblerMemoryOperand TokenScale(int i, int offset = 0) => __dword_ptr[Activations + (i * activationBytes + valueBytes + offset)];
+        int term = 4 + 4 * part;
+        for (int i = 0; i < count && layout.ZeroPoint != 0; i++)
         {
-            Code.vpmaddwd(AboveProducts(sum), AboveProducts(sum), __ymmword_ptr[sixteens]);
-            Code.vpaddd(products, products, AboveProducts(sum));
+            Code.vpbroadcastd(Value, TokenScale(i, term)); // -zero point · Σ activations
+            Code.vpaddd(Sum(i), Sum(i), Value);
         }
-        AssemblerMemoryOperand term = __dword_ptr[Activations + (scale + 4 + 4 * part)];
-        if (layout.ZeroPoint != 0)
+        for (int i = 0; i < count; i++) Code.vcvtdq2ps(Sum(i), Sum(i));
+        for (int i = 0; i < count; i++)
         {
-            Code.vpbroadcastd(Value, term); // -zero point · Σ activations
-            Code.vpaddd(products, products, Value);
+            Code.vbroadcastss(Value, TokenScale(i));
+            Code.vmulps(Sum(i), Sum(i), Value);
         }
-        Code.vcvtdq2ps(products, products);
-        Code.vbroadcastss(Value, __dword_ptr[Activations + scale]);
-        Code.vmulps(products, products, Value);
-        Code.vfmadd231ps(Ymm(sum), products, Low);
-        if (!layout.HasOffsets) return;
-        Code.vbroadcastss(Value, term);
-        Code.vfmadd231ps(Ymm(sum), Above, Value);
+        for (int i = 0; i < count; i++) Code.vfmadd213ps(Sum(i), Scale, FloatSum(i, half));
+        for (int i = 0; i < count && layout.HasOffsets; i++)
+        {
+            Code.vbroadcastss(Value, TokenScale(i, term));
+            Code.vfmadd231ps(Sum(i), Offset, Value);
+        }
+        for (int i = 0; i < count; i++) Code.vmovaps(FloatSum(i, half), Sum(i));
     }
 
-    private void Store(Pass pass)
+    private void Store(int tokens, AssemblerMemoryOperand arguments)
     {
-        Load(r10, nameof(TileArguments.Output));
-        Load(rax, nameof(TileArguments.OutputStride));
-        for (int half = pass.Half; half < pass.Half + pass.Halves; half++)
+        Code.mov(rdx, arguments);
+        Code.mov(r10, Argument(nameof(TileArguments.Output)));
+        Code.mov(rax, Argument(nameof(TileArguments.OutputStride)));
+        Code.vpbroadcastd(Value, __dword_ptr[rdx + AssemblyConvention.Offset(nameof(TileArguments.RowMask))]);
+        for (int half = 0; half < 2; half++)
         {
-            AssemblerRegisterYMM exists = half == pass.Half ? Low : Above;
-            Code.vpbroadcastd(Value, __dword_ptr[Arguments + AssemblyConvention.Offset(nameof(TileArguments.RowMask))]);
-            Code.vmovdqu(exists, __ymmword_ptr[half == 0 ? lowerRows : upperRows]);
-            Code.vpand(Value, Value, exists);
-            Code.vpcmpeqd(exists, Value, exists);
+            Code.vmovdqu(Product, __ymmword_ptr[half == 0 ? lowerRows : upperRows]);
+            Code.vpand(Codes(half), Value, Product);
+            Code.vpcmpeqd(Codes(half), Codes(half), Product);
         }
-        for (int t = 0; t < pass.First; t++) Code.add(r10, rax);
-        for (int t = pass.First; t < pass.End; t++)
+        Code.xor(Sums, Sums);
+        for (int t = 0; t < tokens; t++)
         {
-            for (int half = pass.Half; half < pass.Half + pass.Halves; half++)
-                Code.vmaskmovps(__ymmword_ptr[r10 + half * RegisterBytes], half == pass.Half ? Low : Above, Ymm(pass.Sum(t, half)));
+            for (int half = 0; half < 2; half++)
+            {
+                Code.vmovaps(Sum(0), FloatSum(t, half));
+                Code.vmaskmovps(__ymmword_ptr[r10 + half * RegisterBytes], Codes(half), Sum(0));
+            }
             Code.add(r10, rax);
         }
+
+        static AssemblerMemoryOperand Argument(string field) => __qword_ptr[rdx + AssemblyConvention.Offset(field)];
     }
 }

@@ -11,6 +11,8 @@ namespace Lapidary.Cpu.Assembly;
 /// </summary>
 internal sealed unsafe class IntegerMatrix : AssembledMatrix
 {
+    private const int BlockBytes = 192 << 10; // of panels that stay in a core's second cache while tiles of tokens pass by
+
     private static readonly ConcurrentDictionary<PanelLayout, Lazy<AssembledKernels>> assembled = new();
     private readonly QuantizedMatrix source;
     private readonly IntegerPanels panels;
@@ -29,7 +31,7 @@ internal sealed unsafe class IntegerMatrix : AssembledMatrix
         this.source = source;
         panels = store?.Find(source) ?? Pack(source, store);
         this.kernels = kernels(panels.Layout);
-        Form = Int8Form.For(panels.Layout, source.Columns);
+        Form = Int8Form.For(panels.Layout, source.Columns, this.kernels.ReadsWide);
     }
 
     /// <summary>The processor's best kernels.</summary>
@@ -38,7 +40,8 @@ internal sealed unsafe class IntegerMatrix : AssembledMatrix
 
     public static AssembledKernels AssembledVnni(PanelLayout layout) => new(IntegerTile.MaxTokens, tokens => new IntegerTile(layout).Assemble(tokens));
 
-    public static AssembledKernels AssembledAvx2(PanelLayout layout) => new(IntegerTile.MaxTokens, tokens => new Avx2IntegerTile(layout).Assemble(tokens));
+    public static AssembledKernels AssembledAvx2(PanelLayout layout)
+        => new(IntegerTile.MaxTokens, tokens => new Avx2IntegerTile(layout).Assemble(tokens), Avx2IntegerTile.FormOf(layout, 0).IsWide);
 
     /// <summary>Kernels for the vectors that the runtime uses.</summary>
     private static TileKernels Vectors(PanelLayout layout) => CpuFeatures.VectorBits switch
@@ -65,23 +68,23 @@ internal sealed unsafe class IntegerMatrix : AssembledMatrix
     /// <param name="from">A multiple of 16.</param>
     public override void MultiplyWritten(int from, int to, byte* written, int tokens, float* y, nint yStride)
     {
-        for (int panel = from / PanelLayout.Rows; panel * PanelLayout.Rows < to; panel++)
-        {
-            TileArguments arguments = new()
-            {
-                Weights = panels.Panel(panel),
-                Ahead = panels.Panel(panel + 1),
-                OutputStride = yStride * sizeof(float),
-                Steps = panels.Steps,
-                RowMask = panels.RowMask(panel),
-            };
+        int end = (to + PanelLayout.Rows - 1) / PanelLayout.Rows, some = (int)Math.Max(1, BlockBytes / panels.PanelBytes);
+        for (int first = from / PanelLayout.Rows; first < end; first += some)
             for (int tile = 0; tile < tokens; tile += IntegerTile.MaxTokens)
-            {
-                arguments.Activations = written + tile * Form.RowBytes;
-                arguments.Output = y + tile * yStride + panel * PanelLayout.Rows;
-                kernels.Run(Math.Min(IntegerTile.MaxTokens, tokens - tile), &arguments);
-            }
-        }
+                for (int panel = first; panel < Math.Min(end, first + some); panel++)
+                {
+                    TileArguments arguments = new()
+                    {
+                        Weights = panels.Panel(panel),
+                        Activations = written + tile * Form.RowBytes,
+                        Output = y + tile * yStride + panel * PanelLayout.Rows,
+                        OutputStride = yStride * sizeof(float),
+                        Steps = panels.Steps,
+                        RowMask = panels.RowMask(panel),
+                        Ahead = panels.Panel(panel + 1),
+                    };
+                    kernels.Run(Math.Min(IntegerTile.MaxTokens, tokens - tile), &arguments);
+                }
     }
 
     public override void CopyRow(int row, float scale, float* output) => CopyStoredRow(source, row, scale, output);

@@ -1,10 +1,11 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Lapidary.Cpu.Assembly;
 
 /// <summary>
 /// Activations as int8 in the order a tile kernel reads them: tiles of up to 16 tokens, in a tile step by step, in a step
-/// token by token: 32 values, their scale, and a term for each weight scale of the step. A token's scale is its largest
+/// token by token: 32 values (or 16-bit ones, <see cref="Int8Form"/>), their scale, and a term for each weight scale of the step. A token's scale is its largest
 /// magnitude of the 32 columns / 127, so a token's bytes do not depend on its neighbours.
 /// </summary>
 internal static unsafe class PackedActivations
@@ -55,14 +56,24 @@ internal static unsafe class PackedActivations
             low += a;
             high += b;
         }
-        *(float*)(target + PanelLayout.StepColumns) = scale;
-        byte* terms = target + PanelLayout.StepColumns + 4;
+        if (form.IsWide) Widen(target);
+        *(float*)(target + form.ValueBytes) = scale;
+        byte* terms = target + form.ValueBytes + 4;
         if (form.ScalesPerStep == 1) WriteTerm(form, terms, TLane.Sum(low + high), scale);
         else
         {
             WriteTerm(form, terms, TLane.Sum(low), scale);
             WriteTerm(form, terms + 4, TLane.Sum(high), scale);
         }
+    }
+
+    /// <summary>A step's values where they lie to 16 bits: the even ones, then the odd ones.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Widen(byte* values)
+    {
+        Vector256<short> pairs = Vector256.Load((short*)values);
+        ((pairs << 8) >> 8).Store((short*)values);
+        (pairs >> 8).Store((short*)(values + PanelLayout.StepColumns));
     }
 
     /// <summary>-zero point · Σ to begin the integer sum with, or with offsets Σ in the activations' own unit.</summary>

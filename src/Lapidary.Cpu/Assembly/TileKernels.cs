@@ -3,6 +3,9 @@ namespace Lapidary.Cpu.Assembly;
 /// <summary>Multiplies tiles: some weight rows with some tokens.</summary>
 internal abstract unsafe class TileKernels
 {
+    /// <summary>Whether 8-bit hidden states are read in 16 bits (<see cref="Int8Form.IsWide"/>).</summary>
+    public virtual bool ReadsWide => false;
+
     /// <summary>Multiplies one tile.</summary>
     public abstract void Run(int tokens, TileArguments* arguments);
 }
@@ -15,8 +18,9 @@ internal sealed unsafe class AssembledKernels : TileKernels, IDisposable
 
     /// <param name="assemble">The machine code for that many tokens.</param>
     /// <exception cref="BackendException">The system refuses executable memory.</exception>
-    public AssembledKernels(int maxTokens, Func<int, byte[]> assemble)
+    public AssembledKernels(int maxTokens, Func<int, byte[]> assemble, bool readsWide = false)
     {
+        ReadsWide = readsWide;
         memory = new ExecutableMemory[maxTokens];
         kernels = new delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>[maxTokens];
         for (int i = 0; i < maxTokens; i++)
@@ -26,6 +30,8 @@ internal sealed unsafe class AssembledKernels : TileKernels, IDisposable
             kernels[i] = (delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)memory[i].Address;
         }
     }
+
+    public override bool ReadsWide { get; }
 
     public override void Run(int tokens, TileArguments* arguments) => kernels[tokens - 1](arguments);
 
