@@ -57,7 +57,7 @@ internal static class DoctorCommand
             ["devices"] = "CPU",
             ["kernels"] = $"{CpuFeatures.VectorBits}-bit vectors: {CpuFeatures.WidthReason}",
             ["exact arithmetic"] = "weights as stored, hidden states and sums in float32 (HuggingFace checkpoints)",
-            ["fast arithmetic"] = $"hidden states rounded (GGUF files, or --arithmetic fast): int8 {Assembled(AssemblySupport.RefusesInt8(AssemblyUse.Allowed), AssemblySupport.Int8Instructions)}; bfloat16 {Assembled(AssemblySupport.RefusesBFloat16(AssemblyUse.Allowed), "AVX512-BF16")}",
+            ["fast arithmetic"] = $"hidden states rounded (GGUF files, or --arithmetic fast): int8 {Assembled(AssemblySupport.RefusesInt8(AssemblyUse.Allowed), AssemblySupport.Int8Instructions)}; bfloat16 {Assembled(AssemblySupport.RefusesBFloat16(AssemblyUse.Allowed), AssemblySupport.BFloat16Instructions)}",
             ["keys and values"] = $"{kernels.DefaultKeyValueType.Name()} under exact arithmetic, {fast.DefaultKeyValueType.Name()} under fast; --kv-cache-dtype {string.Join(", ", KeyValueTypes.Names)}",
             ["expert backends"] = string.Join("; ", kernels.ExpertBackends.Select(b => $"{b.Name}: {b.Purpose}")),
             ["embedded model"] = embedded,

@@ -18,7 +18,11 @@ public static class AssemblySupport
     public static string Int8Instructions => CpuFeatures.HasAvx512Vnni ? "AVX512-VNNI" : "AVX2";
 
     /// <summary>Why bfloat16 products go through vectors instead, or null.</summary>
-    public static string? RefusesBFloat16(AssemblyUse use) => Refuses(use, CpuFeatures.HasAvx512Bf16, "AVX512-BF16");
+    public static string? RefusesBFloat16(AssemblyUse use)
+        => Refuses(use, CpuFeatures.HasAvx512Bf16 || CpuFeatures.HasAvx2Half, "AVX512-BF16, nor AVX2 with FMA");
+
+    /// <summary>What bfloat16 products use where they are assembled.</summary>
+    public static string BFloat16Instructions => CpuFeatures.HasAvx512Bf16 ? "AVX512-BF16" : "AVX2, with hidden states in float32";
 
     private static string? Refuses(AssemblyUse use, bool supported, string instructions)
         => use == AssemblyUse.Refused ? "--no-assembly was given"

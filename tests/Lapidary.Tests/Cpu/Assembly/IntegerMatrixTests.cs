@@ -210,17 +210,7 @@ public sealed unsafe class IntegerMatrixTests
         PanelLayout layout = PanelLayout.For(WeightFormat.OfCodes(code, group), Enum.Parse<ScaleKind>(scales), groupsPerBlock: 256 / group);
         for (int tokens = 1; tokens <= IntegerTile.MaxTokens; tokens++)
         {
-            byte[] kernel = new Avx2IntegerTile(layout).Assemble(tokens);
-            var decoder = Iced.Intel.Decoder.Create(64, kernel);
-            Iced.Intel.Instruction instruction;
-            do
-            {
-                instruction = decoder.Decode();
-                Assert.NotEqual(Iced.Intel.Code.INVALID, instruction.Code);
-                Assert.NotEqual(Iced.Intel.EncodingKind.EVEX, instruction.Encoding);
-                Assert.DoesNotContain(Iced.Intel.CpuidFeature.AVX_VNNI, instruction.CpuidFeatures);
-            }
-            while (instruction.Mnemonic != Iced.Intel.Mnemonic.Ret);
+            foreach (Iced.Intel.Instruction instruction in Disassembly.Of(new Avx2IntegerTile(layout).Assemble(tokens))) Disassembly.IsOfAvx2(instruction);
         }
     }
 
