@@ -3,7 +3,8 @@
 
   benchmarks/compare_peer.py --peer PATH/llama-bench --model FILE.gguf [--threads 2] [--rounds 3] [--prompt 512] [--generate 64]
 
-Each round runs the peer, then lapidary, so that a drift of the machine meets both. Prints a Markdown table: medians, the ratio
+Each round runs the peer, then lapidary, so that a drift of the machine meets both; before each the file is read once, so that
+neither waits for the disk. Prints a Markdown table: medians, the ratio
 of each round's pair, and decode beside the read probe that `lapidary bench` takes before and after.
 """
 import argparse, json, os, statistics, subprocess
@@ -11,7 +12,16 @@ import argparse, json, os, statistics, subprocess
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
+def read_whole(path):
+    """Lapidary gives the system's cache back what it has packed; a peer that maps the file would find it on disk only."""
+    with open(path, "rb", buffering=0) as file:
+        piece = bytearray(16 << 20)
+        while file.readinto(piece):
+            pass
+
+
 def peer(a):
+    read_whole(a.model)
     out = subprocess.run([a.peer, "-m", a.model, "-t", str(a.threads), "-p", str(a.prompt), "-n", str(a.generate), "-r", "2", "-o", "json"],
                          check=True, capture_output=True, text=True).stdout
     rows = json.loads(out[out.index("["):])
@@ -19,6 +29,7 @@ def peer(a):
 
 
 def ours(a):
+    read_whole(a.model)
     out = subprocess.run([os.path.join(ROOT, "lapidary"), "bench", "--model", a.model, "--threads", str(a.threads), "--prompt", str(a.prompt),
                           "--generate", str(a.generate), "--repetitions", "3", "--json"], check=True, capture_output=True, text=True).stdout
     r = json.loads(out)
