@@ -5,4 +5,7 @@ using Lapidary.Server.Operations;
 namespace Lapidary.Server;
 
 /// <summary>What every route works with.</summary>
-internal sealed record ApiServices(ModelSlot Slot, Admission Admission, ServerOptions Options, ServerMetrics Metrics, FailureLog Failures);
+internal sealed record ApiServices(ModelSlot Slot, Admission Admission, ServerOptions Options, ServerMetrics Metrics, FailureLog Failures)
+{
+    public Preparation Preparation { get; } = new();
+}

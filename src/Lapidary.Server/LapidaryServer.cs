@@ -24,6 +24,8 @@ public sealed class LapidaryServer : IAsyncDisposable
     /// <summary>Where it listens; the port is the real one where 0 was asked for.</summary>
     public Uri Address => new(app.Urls.Single());
 
+    internal Preparation Preparation => api.Preparation;
+
     internal IEnumerable<Endpoint> Endpoints => app.Services.GetRequiredService<EndpointDataSource>().Endpoints;
 
     /// <summary>Listens; until a model is given, all that needs one is answered with 503.</summary>
@@ -86,6 +88,7 @@ public sealed class LapidaryServer : IAsyncDisposable
     {
         await app.DisposeAsync();
         api.Admission.Dispose();
+        api.Preparation.Dispose();
         api.Metrics.Dispose();
     }
 

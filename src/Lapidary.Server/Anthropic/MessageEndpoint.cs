@@ -19,9 +19,13 @@ internal sealed class MessageEndpoint(ApiServices api)
     {
         ServedModel model = api.Slot.Model;
         using JsonDocument json = await JsonBody.ReadAsync(context);
-        MessageRequest request = MessageRequest.Read(json.RootElement, model);
         using Admission.Entry entry = api.Admission.Enter();
-        using RunningChat chat = RunningChat.Start(context, api, model, request.Model, request.Turn);
+        (MessageRequest request, RunningChat started) = await api.Preparation.RunAsync(json, () =>
+        {
+            MessageRequest request = MessageRequest.Read(json.RootElement, model);
+            return (request, RunningChat.Start(context, api, model, request.Model, request.Turn));
+        }, context.RequestAborted);
+        using RunningChat chat = started;
         MessageWriter writer = new(request, chat);
         if (!request.Stream)
         {
@@ -37,10 +41,14 @@ internal sealed class MessageEndpoint(ApiServices api)
     {
         ServedModel model = api.Slot.Model;
         using JsonDocument json = await JsonBody.ReadAsync(context);
-        Fields body = new(json.RootElement);
-        (_, ChatRequest prompt, _, _) = MessageRequest.ReadPrompt(body, model, int.MaxValue);
-        body.Done();
-        await context.Response.WriteJsonAsync(new TokenCount(PromptText.Render(model, prompt, SpecialTokens.Omit, context.RequestAborted).Ids.Length), ServerJson.Default.TokenCount);
+        int tokens = await api.Preparation.RunAsync(json, () =>
+        {
+            Fields body = new(json.RootElement);
+            (_, ChatRequest prompt, _, _) = MessageRequest.ReadPrompt(body, model, int.MaxValue);
+            body.Done();
+            return PromptText.Render(model, prompt, SpecialTokens.Omit, context.RequestAborted).Ids.Length;
+        }, context.RequestAborted);
+        await context.Response.WriteJsonAsync(new TokenCount(tokens), ServerJson.Default.TokenCount);
     }
 }
 

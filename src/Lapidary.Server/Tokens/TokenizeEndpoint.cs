@@ -16,40 +16,40 @@ internal sealed class TokenizeEndpoint(ApiServices api)
     {
         ServedModel model = api.Slot.Model;
         using JsonDocument json = await JsonBody.ReadAsync(context);
-        Fields body = new(json.RootElement);
-        _ = model.Resolve(body.Text("model"));
-        bool withTexts = body.Flag("return_token_strs") ?? false;
-        string? text = body.Text("prompt");
-        bool isChat = body.Take("messages") is not null;
-        if (isChat == text is not null) throw new ApiException(StatusCodes.Status400BadRequest, "send either prompt or messages") { Param = "prompt" };
-        SpecialTokens special = body.Flag("add_special_tokens") ?? !isChat ? SpecialTokens.Add : SpecialTokens.Omit;
-        PromptText prompt;
-        if (isChat)
-        {
-            ChatRequest chat = ChatCompletionRequest.ReadPrompt(body, model.Template) with { Tools = ChatTools.Read(body).ForTemplate };
-            body.Done();
-            prompt = PromptText.Render(model, chat, special, context.RequestAborted);
-        }
-        else
-        {
-            body.Done();
-            prompt = PromptText.Encode(model, text!, special);
-        }
-        await context.Response.WriteJsonAsync(
-            new TokenList(prompt.Ids.Length, model.ContextLength, prompt.Ids, withTexts ? [.. prompt.Ids.Select(model.Tokenizer.IdToToken)] : null), ServerJson.Default.TokenList);
+        TokenList tokens = await api.Preparation.RunAsync(json, () => Tokens(new Fields(json.RootElement), model, context.RequestAborted), context.RequestAborted);
+        await context.Response.WriteJsonAsync(tokens, ServerJson.Default.TokenList);
     }
 
     public async Task Detokenize(HttpContext context)
     {
         ServedModel model = api.Slot.Model;
         using JsonDocument json = await JsonBody.ReadAsync(context);
-        Fields body = new(json.RootElement);
+        string text = await api.Preparation.RunAsync(json, () => Text(new Fields(json.RootElement), model), context.RequestAborted);
+        await context.Response.WriteJsonAsync(new DetokenizedText(text), ServerJson.Default.DetokenizedText);
+    }
+
+    private static TokenList Tokens(Fields body, ServedModel model, CancellationToken cancel)
+    {
+        _ = model.Resolve(body.Text("model"));
+        bool withTexts = body.Flag("return_token_strs") ?? false;
+        string? text = body.Text("prompt");
+        bool isChat = body.Take("messages") is not null;
+        if (isChat == text is not null) throw new ApiException(StatusCodes.Status400BadRequest, "send either prompt or messages") { Param = "prompt" };
+        SpecialTokens special = body.Flag("add_special_tokens") ?? !isChat ? SpecialTokens.Add : SpecialTokens.Omit;
+        ChatRequest? chat = isChat ? ChatCompletionRequest.ReadPrompt(body, model.Template) with { Tools = ChatTools.Read(body).ForTemplate } : null;
+        body.Done();
+        PromptText prompt = chat is null ? PromptText.Encode(model, text!, special) : PromptText.Render(model, chat, special, cancel);
+        return new TokenList(prompt.Ids.Length, model.ContextLength, prompt.Ids, withTexts ? [.. prompt.Ids.Select(model.Tokenizer.IdToToken)] : null);
+    }
+
+    private static string Text(Fields body, ServedModel model)
+    {
         _ = model.Resolve(body.Text("model"));
         int[] ids = JsonValues.Integers(body.Take("tokens") ?? throw body.Missing("tokens", "an array of token ids"), "tokens");
         body.Done();
         for (int i = 0; i < ids.Length; i++)
             if (!model.Tokenizer.Contains(ids[i])) throw ApiException.Invalid("tokens", $"tokens[{i}] is {ids[i]}, which is not in the vocabulary");
-        await context.Response.WriteJsonAsync(new DetokenizedText(model.Tokenizer.Decode(ids)), ServerJson.Default.DetokenizedText);
+        return model.Tokenizer.Decode(ids);
     }
 }
 

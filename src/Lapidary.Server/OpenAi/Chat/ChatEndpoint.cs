@@ -13,10 +13,14 @@ internal sealed class ChatEndpoint(ApiServices api)
     {
         ServedModel model = api.Slot.Model;
         using JsonDocument json = await JsonBody.ReadAsync(context);
-        ChatCompletionRequest request = ChatCompletionRequest.Read(json.RootElement, model);
         using Admission.Entry entry = api.Admission.Enter();
-        using RunningChat chat = RunningChat.Start(context, api, model, request.Model, request.Turn);
-        ChatExchange exchange = new(model, request, chat);
+        ChatExchange exchange = await api.Preparation.RunAsync(json, () =>
+        {
+            ChatCompletionRequest request = ChatCompletionRequest.Read(json.RootElement, model);
+            return new ChatExchange(model, request, RunningChat.Start(context, api, model, request.Model, request.Turn));
+        }, context.RequestAborted);
+        (_, ChatCompletionRequest request, RunningChat chat) = exchange;
+        using RunningChat running = chat;
         if (!request.Stream.IsStream)
         {
             await context.Response.WriteJsonAsync(await new ChatCollector(exchange).CollectAsync(), ServerJson.Default.ChatCompletion);

@@ -15,20 +15,9 @@ internal sealed class CompletionEndpoint(ApiServices api)
     {
         ServedModel model = api.Slot.Model;
         using JsonDocument json = await JsonBody.ReadAsync(context);
-        CompletionRequest request = CompletionRequest.Read(json.RootElement, model);
         using Admission.Entry entry = api.Admission.Enter();
-        foreach (PromptText prompt in request.Prompts) prompt.RequireFits(model.ContextLength, "prompt", request.MaxTokens);
-
-        string id = RequestId.Of(context);
-        using RunningRequest running = RunningRequest.Start(context, api, model, [.. request.Prompts.Select(prompt => new InferenceRequest
-        {
-            Id = id,
-            PromptIds = prompt.Ids,
-            Sampling = request.Sampling,
-            Priority = request.Scheduling.Priority,
-            CacheSalt = request.Scheduling.CacheSalt,
-            Adapter = model.AdapterOf(request.Model),
-        })], request.Prompts.Count > 1 ? "prompt" : "n");
+        (CompletionRequest request, RunningRequest started) = await api.Preparation.RunAsync(json, () => Start(context, model, json.RootElement), context.RequestAborted);
+        using RunningRequest running = started;
         CompletionWriter writer = new(model, request, running);
         if (!request.Stream.IsStream)
         {
@@ -37,6 +26,23 @@ internal sealed class CompletionEndpoint(ApiServices api)
         }
         running.EndWaitsAfter(api.Options.KeepAliveInterval);
         await EventStream.WriteAsync(context, api, writer.StreamAsync);
+    }
+
+    private (CompletionRequest, RunningRequest) Start(HttpContext context, ServedModel model, JsonElement json)
+    {
+        CompletionRequest request = CompletionRequest.Read(json, model);
+        foreach (PromptText prompt in request.Prompts) prompt.RequireFits(model.ContextLength, "prompt", request.MaxTokens);
+
+        string id = RequestId.Of(context);
+        return (request, RunningRequest.Start(context, api, model, [.. request.Prompts.Select(prompt => new InferenceRequest
+        {
+            Id = id,
+            PromptIds = prompt.Ids,
+            Sampling = request.Sampling,
+            Priority = request.Scheduling.Priority,
+            CacheSalt = request.Scheduling.CacheSalt,
+            Adapter = model.AdapterOf(request.Model),
+        })], request.Prompts.Count > 1 ? "prompt" : "n"));
     }
 }
 

@@ -31,8 +31,8 @@ internal sealed class EmbeddingEndpoint(ApiServices api)
         foreach (string other in (string[])["embed_dtype", "endianness", "normalize", "use_activation"]) body.Refuse(other, "vectors have length 1, and their numbers are float32 (in base64 little-endian)");
         body.Refuse("messages", "only texts and token ids are embedded; send them as input");
         body.Done();
-        List<PromptText> prompts = Prompts.Read(input, "input", model, n: 1, special ? SpecialTokens.Add : SpecialTokens.Omit);
         using Admission.Entry entry = api.Admission.Enter();
+        List<PromptText> prompts = await api.Preparation.RunAsync(json, () => Prompts.Read(input, "input", model, n: 1, special ? SpecialTokens.Add : SpecialTokens.Omit), context.RequestAborted);
         foreach (PromptText prompt in prompts) prompt.RequireFits(model.ContextLength, "input", maxTokens: null);
         string id = RequestId.Of(context);
         using RunningRequest running = RunningRequest.Start(context, api, model, [.. prompts.Select(prompt => new InferenceRequest

@@ -17,9 +17,13 @@ internal sealed class ResponseEndpoint(ApiServices api)
     {
         ServedModel model = api.Slot.Model;
         using JsonDocument json = await JsonBody.ReadAsync(context);
-        ResponseRequest request = ResponseRequest.Read(json.RootElement, model);
         using Admission.Entry entry = api.Admission.Enter();
-        using RunningChat chat = RunningChat.Start(context, api, model, request.Model, request.Turn);
+        (ResponseRequest request, RunningChat started) = await api.Preparation.RunAsync(json, () =>
+        {
+            ResponseRequest request = ResponseRequest.Read(json.RootElement, model);
+            return (request, RunningChat.Start(context, api, model, request.Model, request.Turn));
+        }, context.RequestAborted);
+        using RunningChat chat = started;
         ResponseWriter writer = new(request, chat, new TokenTexts(model, asIds: false));
         if (!request.Stream)
         {
