@@ -63,6 +63,17 @@ public sealed class ResponseTests(Server server)
         Assert.Equal(whole["output"]!.AsArray().Count, names.Count(n => n == "response.output_item.done"));
     }
 
+    [Theory, InlineData(8, "incomplete"), InlineData(100, "completed")]
+    public async Task A_call_that_is_cut_off_is_incomplete(int tokens, string status)
+    {
+        string body = $$$"""{"input":"What is the weather in Paris?","temperature":0,"max_output_tokens":{{{tokens}}},"tools":[{"type":"function","name":"get_weather","description":"Gets the weather of a city.","parameters":{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}]}""";
+        JsonNode call = (await server.Client.Post(Path, body)).Json["output"]![0]!;
+        Assert.Equal(("function_call", status), (call["type"]!.GetValue<string>(), call["status"]!.GetValue<string>()));
+        Assert.Equal(status == "completed" ? "{\"city\":\"Paris\"}" : "{", call["arguments"]!.GetValue<string>());
+        Sse stream = await Sse.Post(server.Client, Path, $"{{\"stream\":true,{body[1..]}");
+        Assert.Equal(status, stream.Events.Single(e => e.Name == "response.output_item.done").Data["item"]!["status"]!.GetValue<string>());
+    }
+
     private static string WithoutIds(JsonNode output)
     {
         JsonArray copy = output.DeepClone().AsArray();

@@ -83,7 +83,8 @@ internal sealed class BatchOutput : IDisposable
     /// <summary>Leaves in the file the lines that count, and returns their ids.</summary>
     private static HashSet<string> Keep(string path)
     {
-        if (File.ReadLines(path).FirstOrDefault() is { } first && !first.StartsWith("{\"id\":\"batch_req_", StringComparison.Ordinal))
+        const string start = "{\"id\":\"batch_req_"; // or less of it, where a full disk broke the first line off
+        if (File.ReadLines(path).FirstOrDefault() is { } first && !first.StartsWith(start, StringComparison.Ordinal) && !start.StartsWith(first, StringComparison.Ordinal))
             throw new RequestException($"{path} exists and is no result of a batch; choose another file");
         HashSet<string> done = new(StringComparer.Ordinal);
         string kept = path + ".resume";

@@ -76,6 +76,14 @@ public sealed class BatchTests : IDisposable
     }
 
     [Fact]
+    public void A_first_result_that_broke_off_is_made_again()
+    {
+        File.WriteAllText(Output, "{\"id\":\"ba");
+        using (BatchOutput output = BatchOutput.Open(Output)) Assert.Empty(output.Done);
+        Assert.Empty(File.ReadAllText(Output));
+    }
+
+    [Fact]
     public void A_file_that_is_something_else_is_left_alone()
     {
         File.WriteAllText(Output, "my notes\n");

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using Lapidary.Tools;
 
 namespace Lapidary.Server.OpenAi.Responses;
@@ -41,7 +42,7 @@ internal sealed class ResponseItems(bool includeLogprobs)
         ReasoningDelta reasoning => Grow(Kind.Reasoning, reasoning.Text, "response.reasoning_text.delta", null),
         ToolCallStart call => BeginCall(call),
         ToolCallArguments arguments => Grow(Kind.Call, arguments.Json, "response.function_call_arguments.delta", null),
-        ToolCallEnd => End("completed"),
+        ToolCallEnd => End(IsWhole(text.ToString()) ? "completed" : "incomplete"),
         _ => [],
     };
 
@@ -103,6 +104,20 @@ internal sealed class ResponseItems(bool includeLogprobs)
         open = null;
         text.Clear();
         logprobs.Clear();
+    }
+
+    /// <summary>Not when the output was cut off inside the arguments.</summary>
+    private static bool IsWhole(string arguments)
+    {
+        try
+        {
+            using JsonDocument json = JsonDocument.Parse(arguments);
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     private ContentPart Part(string whole) => kind == Kind.Message
