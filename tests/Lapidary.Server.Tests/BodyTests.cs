@@ -78,6 +78,18 @@ public sealed class BodyTests(Server server)
         (await Answer.Of(await server.Client.PostAsync(new Uri("/v1/chat/completions", UriKind.Relative), content))).AssertError(415, null, "unsupported_media_type");
     }
 
+    [Fact]
+    public async Task A_transfer_coding_that_nobody_undoes_is_refused()
+    {
+        using Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(server.Client.BaseAddress!.Host, server.Client.BaseAddress.Port);
+        await socket.SendAsync(Encoding.ASCII.GetBytes("POST /tokenize HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"));
+        using StreamReader reader = new(new NetworkStream(socket));
+        string answer = await reader.ReadToEndAsync();
+        Assert.StartsWith("HTTP/1.1 415 ", answer, StringComparison.Ordinal);
+        Assert.Contains("the Transfer-Encoding is \\\"gzip, chunked\\\"", answer, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("\"\\ud800\""), InlineData("\"a\\udc00b\"")]
     public async Task Half_a_surrogate_pair_is_400(string text)

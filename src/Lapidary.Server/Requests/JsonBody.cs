@@ -56,6 +56,8 @@ internal static class JsonBody
             throw Unsupported(given.Length == 0 ? "the request has no Content-Type, expected application/json" : $"the Content-Type is {MessageText.Quote(given)}, expected application/json in UTF-8");
         if (request.Headers.ContentEncoding.ToString() is { Length: > 0 } encoding && encoding != "identity")
             throw Unsupported($"the Content-Encoding is {MessageText.Quote(encoding)}, expected none");
+        if (request.Headers.TransferEncoding.ToString() is { Length: > 0 } transfer && !transfer.Equals("chunked", StringComparison.OrdinalIgnoreCase))
+            throw Unsupported($"the Transfer-Encoding is {MessageText.Quote(transfer)}, expected none or chunked");
     }
 
     private static async Task<byte[]> ReadBytes(HttpContext context)
