@@ -27,7 +27,7 @@ internal sealed class BatchOutput : IDisposable
     {
         try
         {
-            HashSet<string> done = File.Exists(path) ? Keep(path) : [];
+            HashSet<string> done = new FileInfo(path) is { Exists: true, Length: > 0 } ? Keep(path) : []; // a device has no length, and may give bytes without end
             return new BatchOutput(new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read), done);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)

@@ -84,6 +84,15 @@ public sealed class BatchTests : IDisposable
     }
 
     [Fact]
+    public void A_device_is_written_and_never_read()
+    {
+        Assert.SkipUnless(File.Exists("/dev/zero"), "needs Unix's devices");
+        using BatchOutput output = BatchOutput.Open("/dev/zero"); // reads as bytes without end
+        Assert.Empty(output.Done);
+        output.Write("a", new Lapidary.Server.Local.LocalAnswer(200, "y", "{}"u8.ToArray()));
+    }
+
+    [Fact]
     public void A_file_that_is_something_else_is_left_alone()
     {
         File.WriteAllText(Output, "my notes\n");
