@@ -79,11 +79,11 @@ internal sealed class FactoredMatrix : QuantizedMatrix
     public override StoredMatrix SliceRows(int first, int count) => throw new NotSupportedException();
 }
 
-/// <summary>Rows of the largest and of the smallest int8 in turn.</summary>
-internal sealed class ExtremeMatrix(int rows, int columns) : QuantizedMatrix("extreme", rows, columns, WeightFormat.OfCodes(CodeType.Int(8), 32))
+/// <summary>Rows of the largest and of the smallest integer of some bits in turn.</summary>
+internal sealed class ExtremeMatrix(int rows, int columns, int bits) : QuantizedMatrix("extreme", rows, columns, WeightFormat.OfCodes(CodeType.Int(bits), 32))
 {
     public override long ByteLength => (long)Rows * Columns;
-    public override void ReadCodes(int row, Span<byte> codes) => codes.Fill(row % 2 == 0 ? (byte)255 : (byte)0);
+    public override void ReadCodes(int row, Span<byte> codes) => codes.Fill(row % 2 == 0 ? (byte)((1 << bits) - 1) : (byte)0);
 
     public override void ReadScales(int row, Span<float> scales, Span<float> offsets)
     {
