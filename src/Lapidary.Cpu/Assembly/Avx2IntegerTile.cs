@@ -5,23 +5,23 @@ namespace Lapidary.Cpu.Assembly;
 
 /// <summary>
 /// <see cref="IntegerTile"/> for processors with AVX2 and no dot products: the same panels, the same steps in the same order,
-/// therefore the same bits. Codes of 8 rows stay in registers while all tokens pass by; sums lie on the stack.
+/// therefore the same bits. 16 rows × 4 tokens are multiplied at a time; for more tokens a step's codes are unpacked to the stack
+/// first. Float32 sums lie on the stack.
 /// </summary>
 /// <remarks>
 /// Products of two columns are added to 16 bits (vpmaddubsw), and those of some quads too, as many as cannot overflow: of 4-bit
-/// codes 8 · 2 · 15 · 127 = 30,480, of 5-bit codes 4 · 2 · 31 · 127 = 31,496, of 6-bit codes 2 · 2 · 63 · 127 = 32,004. Two
-/// products of 8-bit codes fit no 16 bits: codes and hidden states become 16 bits wide and sums 32 (vpmaddwd), which is as many
-/// instructions a column as the low nibbles and the bits above them apart would be, and fewer for the sums.
+/// codes 8 · 2 · 15 · 127 = 30,480, of 5- and 6-bit codes 2 · 2 · 63 · 127 = 32,004. Two products of 8-bit codes fit no 16 bits:
+/// codes and hidden states become 16 bits wide and sums 32 (vpmaddwd), which is as many instructions a column as the low
+/// nibbles and the bits above them apart would be, and fewer for the sums.
 /// </remarks>
 internal sealed class Avx2IntegerTile(PanelLayout layout)
 {
-    private const int RegisterBytes = 32, Lanes = 8;
+    private const int RegisterBytes = 32, Lanes = 8, TokensTogether = 4;
 
     private static readonly AssemblerRegister64 Weights = r8, Activations = r9, BlockScales = rdx, Ahead = r10, Sums = r11;
-    private static readonly AssemblerRegisterYMM Value = ymm12, Product = ymm13, Scale = ymm14, Offset = ymm15;
+    private static readonly AssemblerRegisterYMM Value = ymm12, Product = ymm13, Scale = ymm8, Offset = ymm9; // scales when codes are done with
 
-    private readonly int activationBytes = FormOf(layout, PanelLayout.StepColumns).StepBytes;
-    private readonly int valueBytes = FormOf(layout, PanelLayout.StepColumns).ValueBytes;
+    private readonly Int8Form form = FormOf(layout, PanelLayout.StepColumns);
     private Label mask, bitsAbove, ones, lowerRows, upperRows;
 
     private Assembler Code { get; } = new(64);
@@ -29,13 +29,17 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
     /// <summary>What these kernels read.</summary>
     public static Int8Form FormOf(PanelLayout layout, int columns) => Int8Form.For(layout, columns, wide: layout.CodeBits == 8);
 
-    private bool IsWide => layout.CodeBits == 8;
+    /// <summary>Whether codes and hidden states are multiplied in 16 bits.</summary>
+    private bool IsWide => form.IsWide;
 
-    /// <summary>Quads that fill the registers and share a scale.</summary>
-    private int PieceQuads => IsWide ? PanelLayout.Quads / 2 : PanelLayout.Quads / layout.ScalesPerStep;
+    /// <summary>Whether products of a part stay in 16 bits; else pairs of quads do, and their sums are 32 bits wide.</summary>
+    private bool StaysIn16Bits => layout.CodeBits == 4;
 
-    /// <summary>Quads whose products are added in 16 bits.</summary>
-    private int QuadsIn16Bits => layout.CodeBits switch { 4 => 8, 5 => 4, _ => 2 };
+    /// <summary>Quads whose codes are in registers at the same time.</summary>
+    private int QuadsTogether => layout.CodeBits is 5 or 6 ? 2 : 1;
+
+    /// <summary>Registers of 8 rows that hold those: of a wide quad columns 0 and 2, then columns 1 and 3.</summary>
+    private int CodeRegisters => QuadsTogether * (IsWide ? 2 : 1);
 
     /// <summary>The machine code of void kernel(TileArguments*) for that many tokens.</summary>
     public byte[] Assemble(int tokens)
@@ -47,44 +51,43 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
         upperRows = Code.CreateLabel();
         AssemblyConvention.Begin(Code, (Weights, nameof(TileArguments.Weights)), (Activations, nameof(TileArguments.Activations)),
             (Ahead, nameof(TileArguments.Ahead)), (rax, nameof(TileArguments.Steps)));
-        int frame = tokens * SumBytes;
+        bool unpacks = tokens > TokensTogether;
+        int frame = SumsAt + tokens * PanelLayout.Register;
         Code.mov(rdx, rsp);
         Code.sub(rsp, frame + 2 * sizeof(long));
         Code.and(rsp, -PanelLayout.Register);
         Code.mov(__qword_ptr[rsp + frame], rdx);
         Code.mov(__qword_ptr[rsp + frame + sizeof(long)], AssemblyConvention.Arguments);
         Code.vpxor(Value, Value, Value);
-        for (int sum = 0; sum < frame; sum += RegisterBytes) Code.vmovdqa(__ymmword_ptr[rsp + sum], Value);
+        for (int sum = SumsAt; sum < frame; sum += RegisterBytes) Code.vmovdqa(__ymmword_ptr[rsp + sum], Value);
 
         StepLoop.Write(Code, layout, Weights, BlockScales, () =>
         {
             if (tokens > 2) StepLoop.AskAhead(Code, layout, Ahead);
-            for (int half = 0; half < 2; half++)
-                for (int quad = 0; quad < PanelLayout.Quads; quad += PieceQuads) Multiply(quad, half, tokens);
-            Code.add(Activations, tokens * activationBytes);
+            for (int quad = 0; quad < PanelLayout.Quads && unpacks; quad += QuadsTogether) UnpackToStack(quad);
+            for (int part = 0; part < layout.ScalesPerStep; part++) Multiply(part, tokens, unpacks);
+            Code.add(Activations, tokens * form.StepBytes);
         });
         Store(tokens, __qword_ptr[rsp + frame + sizeof(long)]);
         Code.mov(rsp, __qword_ptr[rsp + frame]);
         return AssemblyConvention.End(Code, Constants);
     }
 
-    /// <summary>Tokens whose sums depend on each other's by nothing, at once: one chain of sums alone would wait for itself.</summary>
-    private int TokensTogether => layout.CodeBits is 5 or 6 ? 2 : 4;
+    /// <summary>Products of a token among those together.</summary>
+    private static AssemblerRegisterYMM Products(int token, int half) => new(Register.YMM0 + 2 * token + half);
 
-    private static AssemblerRegisterYMM Codes(int register) => new(Register.YMM0 + register);
+    private AssemblerRegisterYMM Codes(int register, int half) => new(Register.YMM8 + CodeRegisters * half + register);
 
-    /// <summary>Of a token among those together, in 32 bits.</summary>
-    private static AssemblerRegisterYMM Sum(int i) => new(Register.YMM8 + i);
+    /// <summary>In 16 bits, of two quads.</summary>
+    private static AssemblerRegisterYMM PairOfQuads(int half) => new(Register.YMM14 + half);
 
-    /// <summary>Of a token among those together, in 16 bits.</summary>
-    private AssemblerRegisterYMM Products(int i) => new(Register.YMM8 + i + (TokensTogether == 2 ? 2 : 0));
+    private AssemblerMemoryOperand Unpacked(int quad, int register, int half)
+        => __ymmword_ptr[rsp + ((quad / QuadsTogether * CodeRegisters + register) * 2 + half) * RegisterBytes];
 
-    /// <summary>Of a token: float32 sums of both halves; of 8-bit codes, a sum between the two pieces that share a scale.</summary>
-    private int SumBytes => PanelLayout.Register * (IsWide ? 2 : 1);
+    /// <summary>Where float32 sums begin on the stack, behind a step's codes.</summary>
+    private int SumsAt => PanelLayout.Quads / QuadsTogether * CodeRegisters * PanelLayout.Register;
 
-    private AssemblerMemoryOperand FloatSum(int token, int half) => __ymmword_ptr[rsp + Sums + (token * SumBytes + half * RegisterBytes)];
-
-    private AssemblerMemoryOperand PartialSum(int token) => __ymmword_ptr[rsp + Sums + (token * SumBytes + PanelLayout.Register)];
+    private AssemblerMemoryOperand FloatSum(int token, int half) => __ymmword_ptr[rsp + Sums + (SumsAt + token * PanelLayout.Register + half * RegisterBytes)];
 
     private void Constants()
     {
@@ -101,21 +104,9 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
         for (int i = 0; i < Lanes; i++) Code.dd(value << (i * shift));
     }
 
-    /// <summary>Some quads of a step and 8 rows times all tokens.</summary>
-    private void Multiply(int quad, int half, int tokens)
+    /// <summary>Tokens times the columns that share a scale.</summary>
+    private void Multiply(int part, int tokens, bool unpacked)
     {
-        int quads = PanelLayout.Quads / layout.ScalesPerStep, part = quad / quads;
-        bool begins = quad % quads == 0, ends = (quad + PieceQuads) % quads == 0; // the columns of a scale
-        for (int i = 0; i < PieceQuads; i++)
-        {
-            if (IsWide) Widen(quad + i, half, Codes(2 * i), Codes(2 * i + 1));
-            else Unpack(quad + i, half, Codes(i));
-        }
-        if (ends)
-        {
-            WidenScales(Scale, layout.ScaleOffset(part), blockOffset: 0, half);
-            if (layout.HasOffsets) WidenScales(Offset, layout.OffsetOffset(part), PanelLayout.BlockScaleBytes, half);
-        }
         // A loop over tokens: were it unrolled, processors whose decoded instructions do not fit would take twice the time.
         int groups = tokens / TokensTogether, rest = tokens % TokensTogether;
         Code.xor(Sums, Sums);
@@ -123,33 +114,105 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
         {
             Label loop = Code.CreateLabel();
             Code.Label(ref loop);
-            Multiply(TokensTogether);
-            Code.add(Activations, TokensTogether * activationBytes);
-            Code.add(Sums, TokensTogether * SumBytes);
+            MultiplyTokens(TokensTogether, part, unpacked);
+            Code.add(Activations, TokensTogether * form.StepBytes);
+            Code.add(Sums, TokensTogether * PanelLayout.Register);
             if (groups > 1)
             {
-                Code.cmp(Sums, groups * TokensTogether * SumBytes);
+                Code.cmp(Sums, groups * TokensTogether * PanelLayout.Register);
                 Code.jne(loop);
             }
         }
-        if (rest > 0) Multiply(rest);
-        if (groups > 0) Code.sub(Activations, groups * TokensTogether * activationBytes);
+        if (rest > 0) MultiplyTokens(rest, part, unpacked);
+        if (groups > 0) Code.sub(Activations, groups * TokensTogether * form.StepBytes);
+    }
 
-        void Multiply(int count)
+    private void MultiplyTokens(int count, int part, bool unpacked)
+    {
+        int quads = PanelLayout.Quads / layout.ScalesPerStep, first = part * quads;
+        for (int quad = first; quad < first + quads; quad += QuadsTogether)
         {
-            if (IsWide) AddWideProducts(count, quad);
-            else AddProducts(count, quad);
-            for (int i = 0; i < count; i++)
-            {
-                if (!begins) Code.vpaddd(Sum(i), Sum(i), PartialSum(i));
-                if (!ends) Code.vmovdqa(PartialSum(i), Sum(i));
-            }
-            if (ends) AddToSums(count, half, part);
+            for (int half = 0; half < 2 && !unpacked; half++) Unpack(quad, half);
+            if (QuadsTogether == 2) MultiplyPair(quad, count, unpacked, begins: quad == first);
+            else
+                for (int i = 0; i < CodeRegisters; i++) MultiplyQuad(quad, i, count, unpacked, begins: quad == first && i == 0);
+        }
+        for (int half = 0; half < 2; half++)
+        {
+            WidenScales(Scale, layout.ScaleOffset(part), blockOffset: 0, half);
+            if (layout.HasOffsets) WidenScales(Offset, layout.OffsetOffset(part), PanelLayout.BlockScaleBytes, half);
+            AddToSums(count, half, part);
         }
     }
 
+    /// <summary>One register of a quad and of each half of the rows.</summary>
+    private void MultiplyQuad(int quad, int register, int count, bool unpacked, bool begins)
+    {
+        for (int half = 0; half < 2 && unpacked; half++) Code.vmovdqa(Codes(register, half), Unpacked(quad, register, half));
+        for (int t = 0; t < count; t++)
+        {
+            Code.vpbroadcastd(Value, __dword_ptr[Activations + (t * form.StepBytes + register * RegisterBytes + 4 * quad)]);
+            for (int half = 0; half < 2; half++)
+            {
+                AssemblerRegisterYMM products = Products(t, half), product = begins ? products : Product;
+                if (IsWide) Code.vpmaddwd(product, Codes(register, half), Value);
+                else Code.vpmaddubsw(product, Codes(register, half), Value);
+                if (begins) continue;
+                if (IsWide) Code.vpaddd(products, products, Product);
+                else Code.vpaddw(products, products, Product);
+            }
+        }
+    }
+
+    /// <summary>Two quads, whose products are added in 16 bits.</summary>
+    private void MultiplyPair(int quad, int count, bool unpacked, bool begins)
+    {
+        for (int i = 0; i < 2 && unpacked; i++)
+            for (int half = 0; half < 2; half++) Code.vmovdqa(Codes(i, half), Unpacked(quad, i, half));
+        for (int t = 0; t < count; t++)
+        {
+            for (int i = 0; i < 2; i++)
+            {
+                Code.vpbroadcastd(Value, __dword_ptr[Activations + (t * form.StepBytes + 4 * (quad + i))]);
+                for (int half = 0; half < 2; half++)
+                {
+                    Code.vpmaddubsw(i == 0 ? PairOfQuads(half) : Product, Codes(i, half), Value);
+                    if (i == 1) Code.vpaddw(PairOfQuads(half), PairOfQuads(half), Product);
+                }
+            }
+            for (int half = 0; half < 2; half++)
+            {
+                AssemblerRegisterYMM products = Products(t, half);
+                Code.vpmaddwd(begins ? products : PairOfQuads(half), PairOfQuads(half), __ymmword_ptr[ones]);
+                if (!begins) Code.vpaddd(products, products, PairOfQuads(half));
+            }
+        }
+    }
+
+    private void UnpackToStack(int quad)
+    {
+        for (int half = 0; half < 2; half++)
+        {
+            Unpack(quad, half);
+            for (int i = 0; i < CodeRegisters; i++) Code.vmovdqa(Unpacked(quad, i, half), Codes(i, half));
+        }
+    }
+
+    /// <summary>The codes of 8 rows and the quads that are multiplied together.</summary>
+    private void Unpack(int quad, int half)
+    {
+        if (!IsWide)
+        {
+            for (int i = 0; i < QuadsTogether; i++) UnpackBytes(quad + i, half, Codes(i, half));
+            return;
+        }
+        Code.vmovdqu(Codes(1, half), Stored(quad, half));
+        Code.vpand(Codes(0, half), Codes(1, half), __ymmword_ptr[mask]);
+        Code.vpsrlw(Codes(1, half), Codes(1, half), 8);
+    }
+
     /// <summary>A quad's codes of 8 rows, one unsigned byte each.</summary>
-    private void Unpack(int quad, int half, AssemblerRegisterYMM codes)
+    private void UnpackBytes(int quad, int half, AssemblerRegisterYMM codes)
     {
         const int pairs = PanelLayout.Quads / 2;
         Code.vmovdqu(codes, Stored(quad % pairs, half));
@@ -164,45 +227,7 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
         Code.vpor(codes, codes, Value);
     }
 
-    /// <summary>A quad's codes in 16 bits: columns 0 and 2, columns 1 and 3.</summary>
-    private void Widen(int quad, int half, AssemblerRegisterYMM even, AssemblerRegisterYMM odd)
-    {
-        Code.vmovdqu(odd, Stored(quad, half));
-        Code.vpand(even, odd, __ymmword_ptr[mask]);
-        Code.vpsrlw(odd, odd, 8);
-    }
-
     private static AssemblerMemoryOperand Stored(int register, int half) => __ymmword_ptr[Weights + (register * PanelLayout.Register + half * RegisterBytes)];
-
-    /// <summary>Sums of the tokens = products of a piece.</summary>
-    private void AddProducts(int count, int quad)
-    {
-        for (int q = 0; q < PieceQuads; q++)
-        {
-            bool first = q % QuadsIn16Bits == 0, last = (q + 1) % QuadsIn16Bits == 0 || q == PieceQuads - 1, only = q < QuadsIn16Bits;
-            for (int i = 0; i < count; i++)
-            {
-                Code.vpbroadcastd(Value, __dword_ptr[Activations + (i * activationBytes + 4 * (quad + q))]);
-                Code.vpmaddubsw(first ? Products(i) : Product, Codes(q), Value);
-                if (!first) Code.vpaddw(Products(i), Products(i), Product);
-                if (!last) continue;
-                Code.vpmaddwd(only ? Sum(i) : Products(i), Products(i), __ymmword_ptr[ones]);
-                if (!only) Code.vpaddd(Sum(i), Sum(i), Products(i));
-            }
-        }
-    }
-
-    /// <summary>As <see cref="AddProducts"/>, in 16 bits.</summary>
-    private void AddWideProducts(int count, int quad)
-    {
-        for (int pair = 0; pair < 2 * PieceQuads; pair++)
-            for (int i = 0; i < count; i++)
-            {
-                Code.vpbroadcastd(Value, __dword_ptr[Activations + (i * activationBytes + pair % 2 * RegisterBytes + 4 * (quad + pair / 2))]);
-                Code.vpmaddwd(pair == 0 ? Sum(i) : Product, Codes(pair), Value);
-                if (pair > 0) Code.vpaddd(Sum(i), Sum(i), Product);
-            }
-    }
 
     /// <summary>8 scales, or offsets, to float32.</summary>
     private void WidenScales(AssemblerRegisterYMM register, int offset, int blockOffset, int half)
@@ -229,31 +254,32 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
     }
 
     /// <summary>
-    /// Sums of a part to float32 and onto those on the stack, one instruction for all tokens after the other: a token's depend on
-    /// each other. Its terms lie behind its scale.
+    /// Products of a part to float32 and onto the sums on the stack, one instruction for all tokens after the other: a token's
+    /// depend on each other. Its terms lie behind its scale.
     /// </summary>
     private void AddToSums(int count, int half, int part)
     {
-        AssemblerMemoryOperand TokenScale(int i, int offset = 0) => __dword_ptr[Activations + (i * activationBytes + valueBytes + offset)];
+        AssemblerMemoryOperand TokenScale(int token, int offset = 0) => __dword_ptr[Activations + (token * form.StepBytes + form.ValueBytes + offset)];
         int term = 4 + 4 * part;
-        for (int i = 0; i < count && layout.ZeroPoint != 0; i++)
+        for (int t = 0; t < count && StaysIn16Bits; t++) Code.vpmaddwd(Products(t, half), Products(t, half), __ymmword_ptr[ones]);
+        for (int t = 0; t < count && layout.ZeroPoint != 0; t++)
         {
-            Code.vpbroadcastd(Value, TokenScale(i, term)); // -zero point · Σ activations
-            Code.vpaddd(Sum(i), Sum(i), Value);
+            Code.vpbroadcastd(Value, TokenScale(t, term)); // -zero point · Σ activations
+            Code.vpaddd(Products(t, half), Products(t, half), Value);
         }
-        for (int i = 0; i < count; i++) Code.vcvtdq2ps(Sum(i), Sum(i));
-        for (int i = 0; i < count; i++)
+        for (int t = 0; t < count; t++) Code.vcvtdq2ps(Products(t, half), Products(t, half));
+        for (int t = 0; t < count; t++)
         {
-            Code.vbroadcastss(Value, TokenScale(i));
-            Code.vmulps(Sum(i), Sum(i), Value);
+            Code.vbroadcastss(Value, TokenScale(t));
+            Code.vmulps(Products(t, half), Products(t, half), Value);
         }
-        for (int i = 0; i < count; i++) Code.vfmadd213ps(Sum(i), Scale, FloatSum(i, half));
-        for (int i = 0; i < count && layout.HasOffsets; i++)
+        for (int t = 0; t < count; t++) Code.vfmadd213ps(Products(t, half), Scale, FloatSum(t, half));
+        for (int t = 0; t < count && layout.HasOffsets; t++)
         {
-            Code.vbroadcastss(Value, TokenScale(i, term));
-            Code.vfmadd231ps(Sum(i), Offset, Value);
+            Code.vbroadcastss(Value, TokenScale(t, term));
+            Code.vfmadd231ps(Products(t, half), Offset, Value);
         }
-        for (int i = 0; i < count; i++) Code.vmovaps(FloatSum(i, half), Sum(i));
+        for (int t = 0; t < count; t++) Code.vmovaps(FloatSum(t, half), Products(t, half));
     }
 
     private void Store(int tokens, AssemblerMemoryOperand arguments)
@@ -265,16 +291,16 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
         for (int half = 0; half < 2; half++)
         {
             Code.vmovdqu(Product, __ymmword_ptr[half == 0 ? lowerRows : upperRows]);
-            Code.vpand(Codes(half), Value, Product);
-            Code.vpcmpeqd(Codes(half), Codes(half), Product);
+            Code.vpand(PairOfQuads(half), Value, Product);
+            Code.vpcmpeqd(PairOfQuads(half), PairOfQuads(half), Product);
         }
         Code.xor(Sums, Sums);
         for (int t = 0; t < tokens; t++)
         {
             for (int half = 0; half < 2; half++)
             {
-                Code.vmovaps(Sum(0), FloatSum(t, half));
-                Code.vmaskmovps(__ymmword_ptr[r10 + half * RegisterBytes], Codes(half), Sum(0));
+                Code.vmovaps(Value, FloatSum(t, half));
+                Code.vmaskmovps(__ymmword_ptr[r10 + half * RegisterBytes], PairOfQuads(half), Value);
             }
             Code.add(r10, rax);
         }
