@@ -88,6 +88,7 @@ function checkReferences(all) {
         if (!isPort(container[probe]?.httpGet?.port)) fault(file, `${probe} is missing or asks a port that the container does not have`);
       for (const mount of container.volumeMounts ?? []) if (!volumes.includes(mount.name)) fault(file, `there is no volume ${mount.name}`);
       const drain = Number(container.env?.find(variable => variable.name === "LAPIDARY_SHUTDOWN_TIMEOUT")?.value ?? 30);
+      if (pod.spec.enableServiceLinks !== false) fault(file, 'enableServiceLinks is not false: a Service named lapidary would set LAPIDARY_PORT');
       if (!(pod.spec.terminationGracePeriodSeconds > drain + 5)) fault(file, `terminationGracePeriodSeconds leaves no time to drain for ${drain} s`);
     }
   }

@@ -34,6 +34,7 @@ public sealed partial class DeployTests : IDisposable
         Damage("kubernetes/deployment.yaml", "containerPort: 8000", "containerPorts: 8000");
         Damage("kubernetes/deployment.yaml", "name: tmp\n          emptyDir", "name: temp\n          emptyDir");
         Damage("kubernetes/deployment.yaml", "terminationGracePeriodSeconds: 80", "terminationGracePeriodSeconds: 60");
+        Damage("kubernetes/deployment.yaml", "enableServiceLinks: false", "enableServiceLinks: true");
         Damage("kubernetes/service.yaml", "targetPort: http", "targetPort: htpp");
         Damage("kubernetes/networkpolicy.yaml", "      app.kubernetes.io/name: lapidary", "      app: lapidary");
         Damage("kubernetes/poddisruptionbudget.yaml", "spec:", "spec:\nspec:");
@@ -44,7 +45,7 @@ public sealed partial class DeployTests : IDisposable
         string faults = Lint(copy.FullName);
         foreach (string expected in (string[])[
             "service.yaml: Type 'string' is not assignable to type 'number'", "'\"containerPorts\"' does not exist in type 'IContainerPort'",
-            "deployment.yaml: there is no volume tmp", "deployment.yaml: terminationGracePeriodSeconds leaves no time to drain for 60 s", "service.yaml: no container has port htpp",
+            "deployment.yaml: there is no volume tmp", "deployment.yaml: terminationGracePeriodSeconds leaves no time to drain for 60 s", "deployment.yaml: enableServiceLinks is not false", "service.yaml: no container has port htpp",
             "networkpolicy.yaml: the selector selects no pods", "poddisruptionbudget.yaml: Map keys must be unique", "kustomization.yaml: there is no services.yaml", "kustomization.yaml: service.yaml is not listed",
             "inferencepool.yaml: ", "'\"targetPort\"' does not exist in type", "httproute.yaml: there is no InferencePool lapidar", "Dockerfile: line ", "Unknown instruction: EXPOSES"])
             Assert.Contains(expected, faults, StringComparison.Ordinal);
