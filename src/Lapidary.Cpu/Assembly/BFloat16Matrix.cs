@@ -32,9 +32,12 @@ internal sealed unsafe class BFloat16Matrix : AssembledMatrix
         rowByRowTokens = rounded ? 5 : 0;
     }
 
+    /// <summary>Whether this processor's kernels round hidden states.</summary>
+    public static bool Rounds => CpuFeatures.HasAvx512Bf16;
+
     /// <summary>Why no kernel multiplies a matrix of that shape, or null.</summary>
     public static string? Refusal(AssemblyUse assembly, StoredTensor tensor) => AssemblySupport.RefusesBFloat16(assembly) is { } refusal ? refusal
-        : !CpuFeatures.HasAvx512Bf16 && tensor.Shape[1] % 2 != 0 ? "the number of columns is odd"
+        : !Rounds && tensor.Shape[1] % 2 != 0 ? "the number of columns is odd"
         : null;
 
     public override long ByteLength => tensor.ByteLength;

@@ -42,7 +42,7 @@ internal abstract unsafe class WeightMatrix : IDisposable
         _ when options.Arithmetic == Arithmetic.Exact => Load(matrix),
         QuantizedMatrix quantized when PanelLayout.Refusal(quantized.Format) is null => LoadInteger(quantized, options),
         DenseMatrix { Tensor.DType: DType.BF16 } dense when BFloat16Matrix.Refusal(options.Assembly, dense.Tensor) is null
-            => new BFloat16Matrix(dense.Tensor, rounded: CpuFeatures.HasAvx512Bf16),
+            => new BFloat16Matrix(dense.Tensor, BFloat16Matrix.Rounds),
         _ => Load(matrix),
     };
 
@@ -50,7 +50,7 @@ internal abstract unsafe class WeightMatrix : IDisposable
     public static HiddenPrecision HiddenStates(WeightFormat weights, CpuOptions options)
         => options.Arithmetic == Arithmetic.Exact ? HiddenPrecision.Unrounded
         : PanelLayout.Refusal(weights) is null ? HiddenPrecision.Int8(PanelLayout.StepColumns)
-        : weights.Dense == DType.BF16 && CpuFeatures.HasAvx512Bf16 && AssemblySupport.RefusesBFloat16(options.Assembly) is null ? HiddenPrecision.BFloat16
+        : weights.Dense == DType.BF16 && BFloat16Matrix.Rounds && AssemblySupport.RefusesBFloat16(options.Assembly) is null ? HiddenPrecision.BFloat16
         : HiddenPrecision.Unrounded;
 
     /// <summary>Integer codes times 8-bit hidden states.</summary>

@@ -174,7 +174,11 @@ public sealed unsafe class IntegerMatrixTests
             using IntegerMatrix matrix = new(source, create, store: null);
             float[] y = Multiply(matrix, x, 5, 0, 16);
             for (int t = 0; t < 5; t++)
-                for (int row = 0; row < 16; row++) Assert.Equal((row % 2 == 0 ? (1 << (bits - 1)) - 1 : -1 << (bits - 1)) * 64 * x[t * 64], y[t * 16 + row], tolerance: 0.01f);
+                for (int row = 0; row < 16; row++)
+                {
+                    float expected = (row % 2 == 0 ? (1 << (bits - 1)) - 1 : -1 << (bits - 1)) * 64 * x[t * 64];
+                    Assert.Equal(expected, y[t * 16 + row], tolerance: 1e-6f * MathF.Abs(expected));
+                }
         }
     }
 
