@@ -26,6 +26,7 @@ public abstract class ForwardingKernels(IKernels inner) : IKernels
     public virtual void OnHost(IHostWork work, int items, long operations) => Inner.OnHost(work, items, operations);
     public virtual ILinear LoadLinear(params ReadOnlySpan<StoredMatrix> weights) => Inner.LoadLinear(weights);
     public virtual IEmbedding LoadEmbedding(StoredMatrix weight) => Inner.LoadEmbedding(weight);
+    public virtual IEmbedding RowsOf(ILinear weight) => Inner.RowsOf(weight);
     public virtual IBuffer LoadVector(StoredTensor weight, float factor = 1) => Inner.LoadVector(weight, factor);
     public virtual IBuffer LoadVector(ReadOnlySpan<float> values) => Inner.LoadVector(values);
     public virtual IGatedActivation LoadActivation(Activation activation) => Inner.LoadActivation(activation);

@@ -58,6 +58,9 @@ public interface IKernels : IDisposable
 
     IEmbedding LoadEmbedding(StoredMatrix weight);
 
+    /// <summary>The rows of a matrix that is multiplied, too (tied embeddings): nothing is kept twice. Not valid longer than it is.</summary>
+    IEmbedding RowsOf(ILinear weight);
+
     /// <summary>A vector as float32, times <paramref name="factor"/>: [1, n].</summary>
     IBuffer LoadVector(StoredTensor weight, float factor = 1);
 

@@ -107,6 +107,8 @@ public sealed unsafe class CpuKernels : IKernels
 
     public IEmbedding LoadEmbedding(StoredMatrix weight) => new CpuEmbedding(weight is QuantizedMatrix quantized ? new StoredRows(quantized) : WeightMatrix.Load(weight));
 
+    public IEmbedding RowsOf(ILinear weight) => new CpuEmbedding(((CpuLinear)weight).Parts.Single());
+
     public IBuffer LoadVector(StoredTensor weight, float factor = 1)
     {
         WeightMatrix row = WeightMatrix.Load(new DenseMatrix(weight.AsRow()));

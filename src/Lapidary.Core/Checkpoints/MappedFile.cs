@@ -112,23 +112,17 @@ internal sealed unsafe partial class MappedFile : IDisposable
     /// These bytes are not needed soon, which is said of each once: where all of a window has been released, the system may take
     /// its memory, and what comes to be read again is read from the file. Memory that is asked for at once is then this memory.
     /// </summary>
-    public void Release(long offset, long length) => OnWindows(offset, length, (window, bytes) =>
-    {
-        if (Interlocked.Add(ref wanted[window], -bytes) == 0) GiveBack(window);
-    });
-
-    /// <summary>These bytes stay in memory, also when others around them are released.</summary>
-    public void Keep(long offset, long length) => OnWindows(offset, length, (window, bytes) => Interlocked.Add(ref wanted[window], bytes));
-
-    private static void OnWindows(long offset, long length, Action<int, int> act)
+    public void Release(long offset, long length)
     {
         for (long end = offset + length; offset < end;)
         {
-            long next = Math.Min(end, (offset / WindowBytes + 1) * WindowBytes);
-            act((int)(offset / WindowBytes), (int)(next - offset));
+            int window = (int)(offset / WindowBytes);
+            long next = Math.Min(end, (window + 1L) * WindowBytes);
+            if (Interlocked.Add(ref wanted[window], (int)(offset - next)) == 0) GiveBack(window);
             offset = next;
         }
     }
+
 
     /// <summary>Pages that a process has mapped stay in the system's cache, so the mapping goes first.</summary>
     private void GiveBack(int window)

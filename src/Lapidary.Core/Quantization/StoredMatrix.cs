@@ -35,11 +35,6 @@ public abstract class StoredMatrix(string name, int rows, int columns, WeightFor
         // Memory that is not a mapped file's has nowhere to come back from.
     }
 
-    /// <summary>Tells that rows are read from now on, so that their memory stays though they are packed and released, too.</summary>
-    public virtual void Keep()
-    {
-    }
-
     /// <summary>Refuses NaN and infinity, at the cost of a look at every element.</summary>
     /// <param name="location">The file, for the message.</param>
     /// <exception cref="CheckpointException">Names tensor and element.</exception>

@@ -14,7 +14,6 @@ internal sealed unsafe class IntegerMatrix : AssembledMatrix
     private const int BlockBytes = 192 << 10; // of panels that stay in a core's second cache while tiles of tokens pass by
 
     private static readonly ConcurrentDictionary<PanelLayout, Lazy<AssembledKernels>> assembled = new();
-    private readonly QuantizedMatrix source;
     private readonly IntegerPanels panels;
     private readonly TileKernels kernels;
 
@@ -28,7 +27,6 @@ internal sealed unsafe class IntegerMatrix : AssembledMatrix
     public IntegerMatrix(QuantizedMatrix source, Func<PanelLayout, TileKernels> kernels, PanelStore? store)
         : base(source.Rows, source.Columns)
     {
-        this.source = source;
         panels = store?.Find(source) ?? Pack(source, store);
         this.kernels = kernels(panels.Layout);
         Form = Int8Form.For(panels.Layout, source.Columns, this.kernels.ReadsWide);
@@ -87,7 +85,7 @@ internal sealed unsafe class IntegerMatrix : AssembledMatrix
                 }
     }
 
-    public override void CopyRow(int row, float scale, float* output) => CopyStoredRow(source, row, scale, output);
+    public override void CopyRow(int row, float scale, float* output) => PanelRow.Copy(panels, row, scale, new Span<float>(output, Columns));
 
     public override void Dispose() => panels.Dispose();
 }

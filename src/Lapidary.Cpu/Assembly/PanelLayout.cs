@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Assembly;
@@ -29,7 +30,7 @@ internal enum ScaleKind
 /// <param name="ZeroPoint">What is subtracted from an unsigned code; 0 when the format has offsets, which then hold it too.</param>
 /// <param name="ScalesPerStep">1: a scale for 32 columns; 2: for 16.</param>
 /// <param name="StepsPerBlock">Steps that share the float16 of factored scales; 0 for plain ones.</param>
-internal sealed record PanelLayout(int CodeBits, int ZeroPoint, ScaleKind Scales, int ScalesPerStep, bool HasOffsets, int StepsPerBlock)
+internal sealed unsafe record PanelLayout(int CodeBits, int ZeroPoint, ScaleKind Scales, int ScalesPerStep, bool HasOffsets, int StepsPerBlock)
 {
     public const int Rows = 16, StepColumns = 32, Quads = 8, Register = 64;
 
@@ -49,6 +50,26 @@ internal sealed record PanelLayout(int CodeBits, int ZeroPoint, ScaleKind Scales
 
     public int ScaleOffset(int part) => CodeBytes + part * ScaleBytes;
     public int OffsetOffset(int part) => CodeBytes + (ScalesPerStep + part) * ScaleBytes;
+
+    /// <summary>Scales of as many rows as there are lanes, from row <paramref name="first"/> on.</summary>
+    /// <param name="step">Where the step begins.</param> <param name="block">Where its block begins; unused for plain scales.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TLane Scale<TLane>(byte* step, byte* block, int part, int first) where TLane : struct, IFloatLane<TLane>
+        => Factors<TLane>(step + ScaleOffset(part), block, first);
+
+    /// <summary>As <see cref="Scale"/>; 0 where there are no offsets.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TLane Offset<TLane>(byte* step, byte* block, int part, int first) where TLane : struct, IFloatLane<TLane>
+        => HasOffsets ? Factors<TLane>(step + OffsetOffset(part), block + BlockScaleBytes, first) : TLane.Zero;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private TLane Factors<TLane>(byte* factors, byte* block, int first) where TLane : struct, IFloatLane<TLane> => Scales switch
+    {
+        ScaleKind.Half => TLane.LoadF16((ushort*)factors + first),
+        ScaleKind.BFloat16 => TLane.LoadBf16((ushort*)factors + first),
+        ScaleKind.Single => TLane.Load((float*)factors + first),
+        _ => TLane.LoadInt8((sbyte*)factors + first) * TLane.LoadF16((ushort*)block + first),
+    };
 
     /// <summary>Bytes of one token's hidden states for a step.</summary>
     public int ActivationBytes => Int8Form.For(this, StepColumns).StepBytes;

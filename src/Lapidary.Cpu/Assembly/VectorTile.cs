@@ -68,8 +68,7 @@ internal sealed unsafe class VectorTile<TLane, TCodes>(PanelLayout layout) : Til
                     Dot(ref d2, ref h2, codes, top, x2, q);
                     Dot(ref d3, ref h3, codes, top, x3, q);
                 }
-                TLane scale = Scale(weights + layout.ScaleOffset(part), block, first);
-                TLane offset = layout.HasOffsets ? Scale(weights + layout.OffsetOffset(part), block + PanelLayout.BlockScaleBytes, first) : TLane.Zero;
+                TLane scale = layout.Scale<TLane>(weights, block, part, first), offset = layout.Offset<TLane>(weights, block, part, first);
                 s0 = Add(s0, d0, h0, scale, offset, x, term);
                 if (TTokens.Count == 1) continue;
                 s1 = Add(s1, d1, h1, scale, offset, x1, term);
@@ -105,15 +104,6 @@ internal sealed unsafe class VectorTile<TLane, TCodes>(PanelLayout layout) : Til
         sum = TLane.MultiplyAdd(TLane.FromInt32(d) * TLane.Broadcast(*(float*)(x + PanelLayout.StepColumns)), scale, sum);
         return layout.HasOffsets ? TLane.MultiplyAdd(offset, TLane.Broadcast(*(float*)(x + term)), sum) : sum;
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private TLane Scale(byte* scales, byte* block, int first) => layout.Scales switch
-    {
-        ScaleKind.Half => TLane.LoadF16((ushort*)scales + first),
-        ScaleKind.BFloat16 => TLane.LoadBf16((ushort*)scales + first),
-        ScaleKind.Single => TLane.Load((float*)scales + first),
-        _ => TLane.LoadInt8((sbyte*)scales + first) * TLane.LoadF16((ushort*)block + first),
-    };
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store(TLane sum, int present, float* output, float* rows)

@@ -17,17 +17,8 @@ internal sealed class CpuLinear(WeightMatrix[] parts) : ILinear
 }
 
 /// <summary>Rows looked up where they are stored; nothing is packed.</summary>
-internal sealed unsafe class StoredRows : WeightMatrix
+internal sealed unsafe class StoredRows(QuantizedMatrix source) : WeightMatrix(source.Rows, source.Columns)
 {
-    private readonly QuantizedMatrix source;
-
-    public StoredRows(QuantizedMatrix source)
-        : base(source.Rows, source.Columns)
-    {
-        this.source = source;
-        source.Keep();
-    }
-
     public override long ByteLength => source.ByteLength;
 
     public override void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)

@@ -26,10 +26,11 @@ internal sealed class Gemma4Loader(
             layers.Add(LoadLayer(layer));
             options.Progress?.Invoke(layers.Count, config.Layers.Count);
         }
+        AdaptedLinear head = Linear("lm_head", Head(embedding));
+        IEmbedding table = config.TieWordEmbeddings ? kernels.RowsOf(head.Weight) : kernels.LoadEmbedding(embedding);
         Gemma4Weights weights = new(
-            Embedding("embed_tokens", embedding, scale: MathF.Sqrt(hidden)), Linear("lm_head", Head(embedding)),
-            Vector("norm.weight", hidden), [.. layers],
-            LoadPerLayerEmbeddings());
+            new AdaptedEmbedding(table, sites.AddEmbedding("embed_tokens", embedding, MathF.Sqrt(hidden))), head,
+            Vector("norm.weight", hidden), [.. layers], LoadPerLayerEmbeddings());
         if (tensors.Unused() is { Count: > 0 } unused)
             throw new CheckpointException(
                 $"{unused.Count} tensors belong to no part of this model, e.g. \"{unused[0]}\"; config.json and the weights are probably of different models");
@@ -109,7 +110,7 @@ internal sealed class Gemma4Loader(
     {
         int d = config.HiddenSizePerLayerInput, all = config.Layers.Count * d;
         return d == 0 ? null : new Gemma4PerLayerEmbeddings(
-            Embedding("embed_tokens_per_layer", Matrix("embed_tokens_per_layer", config.VocabSizePerLayerInput, all), scale: MathF.Sqrt(d)),
+            PerLayerTable("embed_tokens_per_layer", all, scale: MathF.Sqrt(d)),
             Linear("per_layer_model_projection", all, hidden),
             Vector("per_layer_projection_norm.weight", d));
     }
@@ -122,8 +123,11 @@ internal sealed class Gemma4Loader(
     private AdaptedLinear Linear(string name, StoredMatrix weight, IBuffer? bias = null)
         => new(kernels.LoadLinear(weight), bias, sites.AddLinear(name, weight.Rows, weight.Columns));
 
-    private AdaptedEmbedding Embedding(string name, StoredMatrix table, float scale)
-        => new(kernels.LoadEmbedding(table), sites.AddEmbedding(name, table, scale));
+    private AdaptedEmbedding PerLayerTable(string name, int columns, float scale)
+    {
+        StoredMatrix table = Matrix(name, config.VocabSizePerLayerInput, columns);
+        return new(kernels.LoadEmbedding(table), sites.AddEmbedding(name, table, scale));
+    }
 
     private IBuffer Vector(string name, int length) => kernels.LoadVector(Require(name, length));
 

@@ -46,20 +46,6 @@ public sealed class MappedFileTests
     }
 
     [Fact]
-    public void What_is_kept_stays_in_memory()
-    {
-        Assert.SkipUnless(OperatingSystem.IsLinux(), "other systems decide alone what stays in memory");
-        using CheckpointFolder folder = new();
-        byte[] bytes = Random(Windows * Window);
-        string path = folder.Write("weights", bytes);
-        using MappedFile file = MappedFile.Open(path);
-        Assert.Equal(bytes, file.Bytes(0, bytes.Length));
-        file.Keep(2 * Window - 10, 20);
-        file.Release(0, bytes.Length);
-        Assert.InRange(Resident(path), 2 * Window, 2 * Window);
-    }
-
-    [Fact]
     public void Copied_bytes_are_those_of_the_file()
     {
         using CheckpointFolder folder = new();

@@ -68,6 +68,8 @@ internal sealed class Float64Device : IKernels
 
     public IEmbedding LoadEmbedding(StoredMatrix weight) => new Weights(Matrix(weight));
 
+    public IEmbedding RowsOf(ILinear weight) => (Weights)weight;
+
     public IBuffer LoadVector(StoredTensor weight, float factor = 1)
         => Vector([.. weight.ToSingles().Select(v => (double)v * factor)]);
 

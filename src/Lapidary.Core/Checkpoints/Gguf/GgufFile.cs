@@ -62,9 +62,6 @@ public sealed class GgufFile : IDisposable
     /// <inheritdoc cref="MappedFile.Release"/>
     internal void Release(GgufTensor tensor, long offset, long length) => file.Release(dataStart + tensor.Offset + offset, length);
 
-    /// <inheritdoc cref="MappedFile.Keep"/>
-    internal void Keep(GgufTensor tensor, long offset, long length) => file.Keep(dataStart + tensor.Offset + offset, length);
-
     /// <summary>Part of a tensor's bytes, not copied; the range is checked.</summary>
     public ReadOnlySpan<byte> Bytes(GgufTensor tensor, long offset, int length)
     {

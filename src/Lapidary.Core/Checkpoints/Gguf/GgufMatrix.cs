@@ -72,8 +72,6 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
 
     public override void Release(int first, int count) => file.Release(tensor, (long)(firstRow + first) * rowBytes, (long)count * rowBytes);
 
-    public override void Keep() => file.Keep(tensor, (long)firstRow * rowBytes, ByteLength);
-
     public override QuantizedMatrix Streamed()
         => new GgufMatrix<TBlock>(file, tensor, firstRow, Rows) { copies = GC.AllocateUninitializedArray<byte>(Math.Clamp(CopyBytes / rowBytes, 1, Rows) * rowBytes) };
 

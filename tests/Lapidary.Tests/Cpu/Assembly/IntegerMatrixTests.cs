@@ -20,7 +20,7 @@ public sealed unsafe class IntegerMatrixTests
         return data;
     }
 
-    private static RandomMatrix Matrix(string code, int group, bool offsets, string scale, int rows, int columns) => new(
+    internal static RandomMatrix Matrix(string code, int group, bool offsets, string scale, int rows, int columns) => new(
         rows, columns, WeightFormat.OfCodes(CodeType.All.Single(c => c.Name == code), group, offsets), seed: 5, scale switch
         {
             "half" => value => (float)(Half)value,
