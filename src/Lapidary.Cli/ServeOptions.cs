@@ -70,5 +70,5 @@ internal sealed class ServeOptions
 
     /// <exception cref="ConfigException">The file or the environment cannot be used.</exception>
     public Settings Read(ParseResult parsed)
-        => Settings.Of(parsed, parsed.GetValue(Config) ?? (Environment.GetEnvironmentVariable("LAPIDARY_CONFIG") is { Length: > 0 } file ? file : null));
+        => Settings.Of(parsed, parsed.GetValue(Config) ?? SettingVariables.Read(Config));
 }

@@ -16,6 +16,7 @@ internal static class ServeRun
     public static async Task<int> RunAsync(ServeOptions options, Settings settings)
     {
         StandardStreams.TolerateLostErrors(); // a server goes on when the disk of its log is full
+        foreach (string slip in settings.Slips) Console.Error.WriteLine($"warning: {slip}");
         ServeSettings chosen = new(options, settings);
         ServerOptions server = chosen.Server();
         EngineOptions limits = chosen.Engine();

@@ -16,6 +16,9 @@ internal sealed class Settings
 
     public T? Get<T>(Option<T> option) => (IsGiven(given, option) ? given : otherwise).GetValue(option);
 
+    /// <summary>What in the environment looks like a setting and is none, a line each.</summary>
+    public IEnumerable<string> Slips => SettingVariables.Slips(given.CommandResult.Command, Environment.GetEnvironmentVariables());
+
     /// <param name="given">The parsed command line.</param>
     /// <param name="configFile">A JSON file of settings, or null.</param>
     /// <exception cref="ConfigException">The file or a variable of the environment cannot be used.</exception>
@@ -27,7 +30,7 @@ internal sealed class Settings
         foreach (Option option in command.Options)
         {
             if (IsGiven(given, option)) continue;
-            if (Environment.GetEnvironmentVariable(VariableOf(option)) is { Length: > 0 } text && !IsServiceLink(text))
+            if (SettingVariables.Read(option) is { } text)
                 Add(words, option, option.Arity.MaximumNumberOfValues > 1 ? text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) : [text]);
             else if (file.TryGetValue(option.Name[2..], out JsonElement value))
                 Add(words, option, Words(value, option, configFile!));
@@ -39,11 +42,6 @@ internal sealed class Settings
     }
 
     private static bool IsGiven(ParseResult parsed, Option option) => parsed.GetResult(option) is OptionResult { Implicit: false };
-
-    private static string VariableOf(Option option) => "LAPIDARY_" + option.Name[2..].Replace('-', '_').ToUpperInvariant();
-
-    /// <summary>Kubernetes tells every pod of a Service named lapidary in LAPIDARY_PORT=tcp://10.0.0.1:80, which is no wish for a port.</summary>
-    private static bool IsServiceLink(string text) => Uri.TryCreate(text, UriKind.Absolute, out Uri? link) && link is { Scheme: "tcp" or "udp" or "sctp" };
 
     private static void Add(List<string> words, Option option, IEnumerable<string> values)
         => words.AddRange(values.Select(value => $"{option.Name}={value}"));

@@ -12,6 +12,7 @@ public sealed class ServeProcessTests
     private static Process Start(Dictionary<string, string> environment, params string[] arguments)
     {
         ProcessStartInfo start = new("dotnet", [Program, .. arguments]) { RedirectStandardError = true, RedirectStandardInput = true, RedirectStandardOutput = true };
+        foreach (string inherited in start.Environment.Keys.Where(name => name.StartsWith("LAPIDARY_", StringComparison.OrdinalIgnoreCase)).ToArray()) start.Environment.Remove(inherited);
         foreach ((string name, string value) in environment) start.Environment[name] = value;
         return Process.Start(start)!;
     }
@@ -64,6 +65,16 @@ public sealed class ServeProcessTests
             Assert.Equal(100, models[0]!["max_model_len"]!.GetValue<int>());
             Assert.Equal(0, await End(process, "TERM"));
         }
+    }
+
+    [Fact]
+    public async Task A_slip_in_a_variable_is_told_before_the_server_listens()
+    {
+        using Process process = Start(new() { ["LAPIDARY_PROT"] = "9000", ["LAPIDARY_SERVICE_HOST"] = "10.96.0.1" }, "serve", "--port", "0", "--threads", "1", "--log-level", "none");
+        Assert.Equal("warning: \"LAPIDARY_PROT\" is no setting of lapidary serve and has no effect; did you mean LAPIDARY_PORT?", await process.StandardError.ReadLineAsync(TestContext.Current.CancellationToken));
+        Assert.StartsWith("listening on", await process.StandardError.ReadLineAsync(TestContext.Current.CancellationToken));
+        Assert.StartsWith("ready:", await process.StandardError.ReadLineAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(0, await End(process, "TERM"));
     }
 
     [Fact]

@@ -40,4 +40,29 @@ public sealed class SettingsTests
             Environment.SetEnvironmentVariable(variable, null);
         }
     }
+
+    private static string[] Slips(params (string Name, string Value)[] environment)
+    {
+        Command serve = new("serve");
+        new ServeOptions().AddTo(serve);
+        return [.. SettingVariables.Slips(serve, environment.ToDictionary(variable => variable.Name, variable => variable.Value))];
+    }
+
+    [Theory]
+    [InlineData("LAPIDARY_PROT", "did you mean LAPIDARY_PORT?")]
+    [InlineData("LAPIDARY_API_KEYS", "did you mean LAPIDARY_API_KEY?")]
+    [InlineData("LAPIDARY_MAXMODELLEN", "did you mean LAPIDARY_MAX_MODEL_LEN?")]
+    [InlineData("lapidary_port", "did you mean LAPIDARY_PORT?")]
+    [InlineData("LAPIDARY_SERVICE_HOTS", "see lapidary serve --help")]
+    public void A_variable_that_is_nearly_a_setting_is_told_without_its_value(string name, string hint)
+        => Assert.Equal([$"\"{name}\" is no setting of lapidary serve and has no effect; {hint}"], Slips((name, "secret-9000")));
+
+    [Fact]
+    public void What_is_a_setting_or_set_by_others_is_no_slip()
+        => Assert.Empty(Slips(
+            ("LAPIDARY_PORT", "tcp://10.96.0.1:80"), ("LAPIDARY_MODEL", "m"), ("LAPIDARY_CONFIG", "c"), ("LAPIDARY_MAX_LORAS", "2"),
+            ("LAPIDARY_SERVICE_HOST", "10.96.0.1"), ("LAPIDARY_SERVICE_PORT", "80"), ("LAPIDARY_SERVICE_PORT_HTTP_API", "80"),
+            ("LAPIDARY_PORT_8000_TCP", "tcp://10.96.0.1:8000"), ("LAPIDARY_PORT_8000_TCP_PROTO", "tcp"), ("LAPIDARY_PORT_8000_TCP_PORT", "8000"), ("LAPIDARY_PORT_53_UDP_ADDR", "10.96.0.1"),
+            ("LAPIDARY_GPU_SERVICE_HOST", "10.96.0.2"), ("LAPIDARY_GPU_PORT", "tcp://10.96.0.2:80"), ("LAPIDARY_GPU_PORT_80_TCP_PORT", "80"),
+            ("LAPIDARY_EMPTY", ""), ("LAPIDARYPORT", "1"), ("PATH", "/bin")));
 }

@@ -66,7 +66,7 @@ public sealed partial class DeployTests : IDisposable
     {
         Command serve = new("serve");
         new ServeOptions().AddTo(serve);
-        string[] known = [.. serve.Options.Select(option => "LAPIDARY_" + option.Name[2..].Replace('-', '_').ToUpperInvariant()), "LAPIDARY_NAME"];
+        string[] known = [.. serve.Options.Select(SettingVariables.NameOf), "LAPIDARY_NAME"];
         string[] used = [.. Directory.GetFiles(Folder, "*", SearchOption.AllDirectories).SelectMany(file => Variable().Matches(File.ReadAllText(file)).Select(m => m.Value)).Distinct()];
         Assert.Empty(used.Except(known));
         Assert.Contains("LAPIDARY_SHUTDOWN_TIMEOUT", used);
