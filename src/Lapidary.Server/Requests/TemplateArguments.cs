@@ -15,10 +15,11 @@ internal static class TemplateArguments
         ["messages", "tools", "documents", "add_generation_prompt", "continue_final_message", "chat_template", "tokenize", "tokenizer", "conversation", "truncation", "padding", "max_length", "return_tensors", "return_dict"];
 
     /// <summary>Null when the request sets none.</summary>
-    public static TemplateValue? Read(Fields body, ChatTemplate template)
+    /// <exception cref="ApiException">A variable may not be set, or the template cannot turn thinking on.</exception>
+    public static TemplateValue? Read(Fields body, ChatTemplate template, ReasoningFields reasoning)
     {
         List<KeyValuePair<string, TemplateValue>> arguments = [];
-        if (ReasoningFields.Read(body) is { Think: { } think, Param: var param }) Think(think, param, template, arguments);
+        if (reasoning.Think is { } think) Think(think, reasoning.Param, template, arguments);
         if (body.Take("chat_template_kwargs") is not { } given) return arguments.Count == 0 ? null : TemplateValue.FromObject(arguments);
         if (given.ValueKind != JsonValueKind.Object) throw JsonValues.Wrong(given, "chat_template_kwargs", "an object");
         foreach (JsonProperty argument in given.EnumerateObject())

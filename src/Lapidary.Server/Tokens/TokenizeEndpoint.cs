@@ -36,7 +36,7 @@ internal sealed class TokenizeEndpoint(ApiServices api)
         bool isChat = body.Take("messages") is not null;
         if (isChat == text is not null) throw new ApiException(StatusCodes.Status400BadRequest, "send either prompt or messages") { Param = "prompt" };
         SpecialTokens special = body.Flag("add_special_tokens") ?? !isChat ? SpecialTokens.Add : SpecialTokens.Omit;
-        ChatRequest? chat = isChat ? ChatCompletionRequest.ReadPrompt(body, model.Template) with { Tools = ChatTools.Read(body).ForTemplate } : null;
+        ChatRequest? chat = isChat ? ChatCompletionRequest.ReadPrompt(body, model.Template, ReasoningFields.Read(body)) with { Tools = ChatTools.Read(body).ForTemplate } : null;
         body.Done();
         PromptText prompt = chat is null ? PromptText.Encode(model, text!, special) : PromptText.Render(model, chat, special, cancel);
         return new TokenList(prompt.Ids.Length, model.ContextLength, prompt.Ids, withTexts ? [.. prompt.Ids.Select(model.Tokenizer.IdToToken)] : null);

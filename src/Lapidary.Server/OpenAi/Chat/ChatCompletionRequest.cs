@@ -35,7 +35,7 @@ internal sealed record ChatCompletionRequest
         ChatCompletionRequest request = new()
         {
             Model = name,
-            Turn = new ChatTurn(ReadPrompt(body, model.Template) with { Tools = tools.ForTemplate }, tools, sampling, RequestScheduling.Read(body))
+            Turn = new ChatTurn(ReadPrompt(body, model.Template, reasoning) with { Tools = tools.ForTemplate }, tools, sampling, RequestScheduling.Read(body))
             {
                 ThinkingBudget = ThinkingBudget.Read(body, reasoning.Budget),
                 MaxTokensParam = body.Take(MaxCompletionTokens) is null ? "max_tokens" : MaxCompletionTokens,
@@ -55,7 +55,7 @@ internal sealed record ChatCompletionRequest
     }
 
     /// <summary>messages and what else shapes the prompt, without the tools.</summary>
-    public static ChatRequest ReadPrompt(Fields body, ChatTemplate template)
+    public static ChatRequest ReadPrompt(Fields body, ChatTemplate template, ReasoningFields reasoning)
     {
         bool continues = body.Flag("continue_final_message") ?? false;
         bool? add = body.Flag("add_generation_prompt");
@@ -70,7 +70,7 @@ internal sealed record ChatCompletionRequest
             Documents = documents,
             AddGenerationPrompt = add,
             ContinueFinalMessage = continues,
-            TemplateArguments = TemplateArguments.Read(body, template),
+            TemplateArguments = TemplateArguments.Read(body, template, reasoning),
         };
     }
 
