@@ -7,6 +7,12 @@ namespace Lapidary.Server.Tests;
 /// <summary>Streams on which nothing comes give signs of life, and go on as if there had been none.</summary>
 public sealed class KeepAliveTests
 {
+    /// <summary>Texts in front of the stream: some seconds of work, many times what three signs need, and an end if they never come.</summary>
+    private const int Before = 3;
+
+    /// <summary>Milliseconds that bound a test whose stream never ends; they measure nothing.</summary>
+    private const int Bound = 120_000;
+
     private const string Messages = "\"model\":\"gemma4-tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"Write a story about a cat.\"}],\"max_tokens\":5,\"temperature\":0";
     private const string Endless = """{"prompt":"Once","max_tokens":1900,"ignore_eos":true}""";
 
@@ -30,12 +36,12 @@ public sealed class KeepAliveTests
     /// <summary>Blocks of a stream that waits behind others: <paramref name="whileWaiting"/> is called after three signs of life.</summary>
     private static async Task<List<string>> Wait(Server server, string path, string body, string sign, Func<Task> whileWaiting)
     {
-        using HttpResponseMessage response = await server.Client.SendAsync(Post(path, $"{{{body},\"stream\":true}}"), HttpCompletionOption.ResponseHeadersRead);
+        using HttpResponseMessage response = await server.Client.SendAsync(Post(path, $"{{{body},\"stream\":true}}"), HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
         Assert.Equal((200, "text/event-stream"), ((int)response.StatusCode, response.Content.Headers.ContentType?.MediaType));
-        using StreamReader reader = new(await response.Content.ReadAsStreamAsync());
+        using StreamReader reader = new(await response.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken));
         List<string> blocks = [];
         StringBuilder block = new();
-        while (await reader.ReadLineAsync() is { } line)
+        while (await reader.ReadLineAsync(TestContext.Current.CancellationToken) is { } line)
         {
             if (line.Length > 0)
             {
@@ -47,16 +53,17 @@ public sealed class KeepAliveTests
             if (blocks.Count(known => known == sign) == 3 && blocks[^1] == sign) await whileWaiting();
         }
         Assert.Equal(0, block.Length);
+        Assert.InRange(blocks.Count(known => known == sign), 3, int.MaxValue);
         return blocks;
     }
 
-    [Theory, MemberData(nameof(Streams))]
+    [Theory(Timeout = Bound), MemberData(nameof(Streams))]
     public async Task A_stream_that_waits_in_the_queue_gives_signs_of_life(string path, string sign, string body)
     {
         await using Server server = await Start();
         using CancellationTokenSource leave = new();
-        Task<HttpResponseMessage>[] before = [.. Enumerable.Range(0, 20).Select(_ => server.Client.SendAsync(Post("/v1/completions", Endless), leave.Token))];
-        while (server.Statistics.Waiting < 19) await Task.Delay(5, TestContext.Current.CancellationToken);
+        Task<HttpResponseMessage>[] before = [.. Enumerable.Range(0, Before).Select(_ => server.Client.SendAsync(Post("/v1/completions", Endless), leave.Token))];
+        while (server.Statistics.Waiting < Before - 1) await Task.Delay(5, TestContext.Current.CancellationToken);
         List<string> blocks = await Wait(server, path, body, sign, leave.CancelAsync);
         foreach (Task<HttpResponseMessage> left in before) await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
 
@@ -84,13 +91,13 @@ public sealed class KeepAliveTests
         return string.Concat(answer["choices"]!.AsArray().Select(choice => (choice!["text"] ?? choice["message"]!["content"])!.GetValue<string>()));
     }
 
-    [Theory, MemberData(nameof(Streams))]
+    [Theory(Timeout = Bound), MemberData(nameof(Streams))]
     public async Task What_fails_after_a_sign_of_life_is_an_error_event(string path, string sign, string body)
     {
-        Server server = await Start();
+        await using Server server = await Start();
         using CancellationTokenSource hurry = new();
-        Task<Answer>[] before = [.. Enumerable.Range(0, 20).Select(_ => server.Client.Post("/v1/completions", Endless))];
-        while (server.Statistics.Waiting < 19) await Task.Delay(5, TestContext.Current.CancellationToken);
+        Task<Answer>[] before = [.. Enumerable.Range(0, Before).Select(_ => server.Client.Post("/v1/completions", Endless))];
+        while (server.Statistics.Waiting < Before - 1) await Task.Delay(5, TestContext.Current.CancellationToken);
         Task? stop = null;
         List<string> blocks = await Wait(server, path, body, sign, async () =>
         {
@@ -100,6 +107,5 @@ public sealed class KeepAliveTests
         Assert.Contains(blocks, block => block.Contains("\"error\"", StringComparison.Ordinal) && block.Contains("shutting_down", StringComparison.Ordinal));
         await stop!;
         await Task.WhenAll(before);
-        await server.DisposeAsync();
     }
 }
