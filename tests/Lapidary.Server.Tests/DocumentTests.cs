@@ -44,6 +44,19 @@ public sealed class DocumentTests(Server server)
         }
     }
 
+    /// <summary>Clients that are made from the document could not send what it leaves out.</summary>
+    [Theory]
+    [InlineData("/v1/chat/completions", "accepted-chat.txt")]
+    [InlineData("/v1/completions", "accepted-completions.txt")]
+    [InlineData("/v1/responses", "accepted-responses.txt")]
+    [InlineData("/v1/messages", "accepted-messages.txt")]
+    public void Every_member_that_a_route_accepts_is_in_it(string path, string cases)
+    {
+        IEnumerable<JsonObject> requests = CaseFile.Lines(cases).Select(line => JsonNode.Parse(CaseFile.Body(line[line.IndexOf('{', StringComparison.Ordinal)..]))!.AsObject());
+        string[] sent = [.. requests.SelectMany(request => request).Where(member => member.Value is not null).Select(member => member.Key).Distinct()];
+        Assert.Empty(sent.Except(ApiDocument.Properties(Schema(path), Document).Select(property => property.Name)));
+    }
+
     [Fact]
     public async Task It_is_served_as_JSON_and_as_a_page()
     {
