@@ -56,6 +56,14 @@ public sealed class DenseMatrix : StoredMatrix
     public override void RequireFinite(string location) => FiniteCheck.Require(Tensor, location);
 }
 
+/// <summary>
+/// Blocks of 32 columns that begin with a float16 scale and, where the format has offsets, a float16 offset. The codes fill the
+/// rest: 16 bytes of nibbles (column j in the low one of byte j, column j + 16 in its high one), or 32 signed bytes.
+/// </summary>
+/// <param name="Bytes">Of a block.</param>
+/// <param name="CodesAt">Where the codes begin.</param>
+public readonly record struct HalfScaledBlocks(int Bytes, int CodesAt);
+
 /// <summary>A matrix of codes with a scale, and perhaps an offset, for each group of columns of each row.</summary>
 public abstract class QuantizedMatrix(string name, int rows, int columns, WeightFormat format)
     : StoredMatrix(name, rows, columns, format)
@@ -72,8 +80,18 @@ public abstract class QuantizedMatrix(string name, int rows, int columns, Weight
     /// <param name="codes">[Columns]</param>
     public abstract void ReadCodes(int row, Span<byte> codes);
 
+    /// <summary>How the bytes of <see cref="StoredRows"/> lie, where rows are plain blocks of codes and float16 scales; else null.</summary>
+    public virtual HalfScaledBlocks? PlainBlocks => null;
+
+    /// <summary>Rows as they are stored, one after the other; valid until the next call.</summary>
+    public virtual ReadOnlySpan<byte> StoredRows(int first, int count) => throw new NotSupportedException($"{Name} has no plain blocks");
+
+    /// <summary>Room that <see cref="Streamed"/> needs for rows; 0 where it copies none.</summary>
+    public virtual int StreamBytes => 0;
+
     /// <summary>This matrix for one thread that goes through its rows once.</summary>
-    public virtual QuantizedMatrix Streamed() => this;
+    /// <param name="copies">At least <see cref="StreamBytes"/>, for this thread alone while it reads.</param>
+    public virtual QuantizedMatrix Streamed(byte[] copies) => this;
 
     /// <summary>Whether <see cref="ReadNibbles"/> gives codes about as they are stored.</summary>
     public virtual bool StoresNibbles => false;

@@ -33,11 +33,11 @@ internal sealed unsafe class IntegerPanels : IDisposable
         try
         {
             int some = (int)Math.Clamp(PieceBytes / panels.PanelBytes, 1, panels.Panels);
-            Parallel.For(0, (panels.Panels + some - 1) / some, () => new PanelWriter(matrix.Streamed(), panels), (piece, _, writer) =>
+            Parallel.For(0, (panels.Panels + some - 1) / some, () => new PanelWriter(matrix, panels), (piece, _, writer) =>
             {
                 for (int panel = piece * some; panel < Math.Min(panels.Panels, (piece + 1) * some); panel++) writer.Write(panel);
                 return writer;
-            }, _ => { });
+            }, writer => writer.Dispose());
         }
         catch (AggregateException exception)
         {

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
@@ -7,21 +8,89 @@ using Lapidary.Quantization;
 namespace Lapidary.Cpu.Assembly;
 
 /// <summary>Writes the panels of one matrix, 16 rows at a time.</summary>
-internal sealed unsafe class PanelWriter(QuantizedMatrix matrix, IntegerPanels target)
+internal sealed unsafe class PanelWriter : IDisposable
 {
     private const int RowsAtOnce = 4, Part = 16, Pairs = PanelLayout.Quads / 2;
 
-    private readonly PanelLayout layout = target.Layout;
-    private readonly bool nibbles = target.Layout.CodeBits == 4 && matrix.StoresNibbles;
-    private readonly int width = target.Steps * PanelLayout.StepColumns;
-    private readonly byte[] codes = GC.AllocateUninitializedArray<byte>(PanelLayout.Rows * target.Steps * PanelLayout.StepColumns); // half of it for nibbles
-    private readonly PanelScales scales = PanelScales.For(matrix, target.Layout);
+    private readonly QuantizedMatrix matrix;
+    private readonly IntegerPanels target;
+    private readonly PanelLayout layout;
+    private readonly HalfScaledBlocks? blocks;
+    private readonly bool nibbles;
+    private readonly int width;
+    private readonly byte[] copies, codes; // of rows, [row, column]; lent, since thousands of matrices are packed within seconds
+    private PanelScales? scales;
+
+    public PanelWriter(QuantizedMatrix matrix, IntegerPanels target)
+    {
+        this.target = target;
+        layout = target.Layout;
+        width = target.Steps * PanelLayout.StepColumns;
+        copies = ArrayPool<byte>.Shared.Rent(matrix.StreamBytes);
+        codes = ArrayPool<byte>.Shared.Rent(PanelLayout.Rows * width); // half of it for nibbles
+        this.matrix = matrix.Streamed(copies);
+        blocks = layout.Scales == ScaleKind.Half ? matrix.PlainBlocks : null;
+        nibbles = layout.CodeBits == 4 && matrix.StoresNibbles;
+    }
+
+    public void Dispose()
+    {
+        ArrayPool<byte>.Shared.Return(copies);
+        ArrayPool<byte>.Shared.Return(codes);
+    }
+
+    // Optimised at once: it runs from the first moment of a load, and never again.
 
     /// <exception cref="BackendException">A scale that is not finite.</exception>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // it runs from the first moment of a load, and never again
     public void Write(int panel)
     {
         int first = panel * PanelLayout.Rows, rows = Math.Min(PanelLayout.Rows, matrix.Rows - first);
+        if (rows < PanelLayout.Rows || blocks is not { } plain || !WriteBlocks(panel, first, plain)) WriteRows(panel, first, rows);
+        matrix.Release(first, rows);
+    }
+
+    /// <summary>A whole panel of blocks as they are stored. False when a scale is not finite.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private bool WriteBlocks(int panel, int first, HalfScaledBlocks plain)
+    {
+        int stride = target.Steps * plain.Bytes, stepBytes = layout.StepBytes, scaleAt = layout.ScaleOffset(0), offsetAt = layout.OffsetOffset(0);
+        bool isNibbles = layout.CodeBits == 4, hasOffsets = layout.HasOffsets;
+        Vector256<ushort> bad = default;
+        byte* to = target.Panel(panel);
+        fixed (byte* stored = matrix.StoredRows(first, PanelLayout.Rows))
+            for (byte* block = stored, end = stored + stride; block < end; block += plain.Bytes, to += stepBytes)
+            {
+                for (int r = 0; r < PanelLayout.Rows; r += RowsAtOnce)
+                {
+                    byte* from = block + r * stride + plain.CodesAt, words = to + sizeof(uint) * r;
+                    if (isNibbles) new Rows4(from, stride).Transposed().Store(words);
+                    else
+                    {
+                        new Rows4(from, stride).FromSigned().Transposed().Store(words);
+                        new Rows4(from + Part, stride).FromSigned().Transposed().Store(words + Pairs * PanelLayout.Register);
+                    }
+                }
+                bad |= WriteColumn(block, stride, (ushort*)(to + scaleAt));
+                if (hasOffsets) bad |= WriteColumn(block + sizeof(Half), stride, (ushort*)(to + offsetAt));
+            }
+        return bad == default;
+    }
+
+    /// <summary>One float16 of each row; gives all ones where it is not finite.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<ushort> WriteColumn(byte* from, int stride, ushort* column)
+    {
+        for (int r = 0; r < PanelLayout.Rows; r++, from += stride) column[r] = *(ushort*)from;
+        Vector256<ushort> exponent = Vector256.Create((ushort)0x7c00);
+        return Vector256.Equals(Vector256.Load(column) & exponent, exponent);
+    }
+
+    /// <summary>Any format, row by row.</summary>
+    /// <exception cref="BackendException">A scale that is not finite.</exception>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void WriteRows(int panel, int first, int rows)
+    {
+        scales ??= PanelScales.For(matrix, layout);
         if (rows < PanelLayout.Rows || matrix.Columns < width) Array.Clear(codes);
         if (rows < PanelLayout.Rows) scales.Clear();
         for (int r = 0; r < rows; r++)
@@ -48,7 +117,6 @@ internal sealed unsafe class PanelWriter(QuantizedMatrix matrix, IntegerPanels t
                 }
                 for (int part = 0; part < layout.ScalesPerStep; part++) scales.Write(step, part, to);
             }
-        matrix.Release(first, rows);
     }
 
     /// <summary>Four rows' part of a step's quads. Quads q and q + 4 share bytes as low and high nibbles; bits above the fourth follow.</summary>
@@ -103,6 +171,14 @@ internal sealed unsafe class PanelWriter(QuantizedMatrix matrix, IntegerPanels t
         {
             Vector128<byte> nibble = Vector128.Create((byte)0x0f);
             return new((a & nibble) | (high.a << 4), (b & nibble) | (high.b << 4), (c & nibble) | (high.c << 4), (d & nibble) | (high.d << 4));
+        }
+
+        /// <summary>Two's complement to offset binary.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Rows4 FromSigned()
+        {
+            Vector128<byte> sign = Vector128.Create((byte)0x80);
+            return new(a ^ sign, b ^ sign, c ^ sign, d ^ sign);
         }
 
         public Rows4 Above(int bit) => new(a >>> bit, b >>> bit, c >>> bit, d >>> bit);

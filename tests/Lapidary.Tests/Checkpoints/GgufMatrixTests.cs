@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Lapidary.Checkpoints.Gguf;
+using Lapidary.Cpu.Assembly;
 using Lapidary.Quantization;
 
 namespace Lapidary.Tests.Checkpoints;
@@ -34,7 +35,7 @@ public sealed class GgufMatrixTests
         writer.Write((byte)'w');
         writer.Write(2u);
         writer.Write((ulong)columns);
-        writer.Write((ulong)(512 / columns));
+        writer.Write((ulong)(blocks.Length / GgufType.All.Single(t => t.Name == type).Bytes(columns)));
         writer.Write(GgufType.All.Single(t => t.Name == type).Id);
         writer.Write(0UL);
         while (bytes.Length % 32 != 0) writer.Write((byte)0);
@@ -81,7 +82,7 @@ public sealed class GgufMatrixTests
         using CheckpointFolder folder = new();
         using GgufFile file = Open(folder, type, Fixtures[type].Blocks, columns: 256);
         if (file.Matrix(file.Tensors.Single()) is not QuantizedMatrix matrix) return; // F16 and the like
-        QuantizedMatrix streamed = matrix.Streamed();
+        QuantizedMatrix streamed = matrix.Streamed(new byte[matrix.StreamBytes]);
         byte[] codes = new byte[256], copied = new byte[256], nibbles = new byte[128];
         foreach (int row in (int[])[1, 0, 1])
         {
@@ -99,16 +100,61 @@ public sealed class GgufMatrixTests
     }
 
     [Theory]
-    [InlineData("Q4_0", true)]
-    [InlineData("Q4_1", true)]
-    [InlineData("Q4_K", true)]
-    [InlineData("Q5_0", false)]
-    [InlineData("Q8_0", false)]
-    public void Types_of_4_bits_store_nibbles(string type, bool stores)
+    [InlineData("Q4_0", false, true)]
+    [InlineData("Q4_1", false, true)]
+    [InlineData("Q8_0", false, true)]
+    [InlineData("Q4_K", true, false)]
+    [InlineData("Q5_0", false, false)]
+    public void Types_say_what_can_be_packed_as_it_is_stored(string type, bool storesNibbles, bool hasBlocks)
     {
         using CheckpointFolder folder = new();
         using GgufFile file = Open(folder, type, Fixtures[type].Blocks, columns: 256);
-        Assert.Equal(stores, ((QuantizedMatrix)file.Matrix(file.Tensors.Single())).StoresNibbles);
+        QuantizedMatrix matrix = (QuantizedMatrix)file.Matrix(file.Tensors.Single());
+        Assert.Equal((storesNibbles, hasBlocks), (matrix.StoresNibbles, matrix.PlainBlocks is not null));
+    }
+
+    [Theory]
+    [InlineData("Q4_0")]
+    [InlineData("Q4_1")]
+    [InlineData("Q8_0")]
+    [InlineData("Q4_K")]
+    [InlineData("Q6_K")]
+    public void Panels_hold_what_rows_hold(string type)
+    {
+        using CheckpointFolder folder = new();
+        byte[] row = Fixtures[type].Blocks;
+        int half = row.Length / 2;
+        byte[] blocks = [.. Enumerable.Range(0, 37).SelectMany(r => r % 3 == 0 ? row[..half] : row[half..])]; // two whole panels and a part
+        using GgufFile file = Open(folder, type, blocks, columns: 256);
+        QuantizedMatrix matrix = (QuantizedMatrix)file.Matrix(file.Tensors.Single());
+        using IntegerPanels panels = IntegerPanels.Pack(matrix);
+        float[] actual = new float[256], expected = new float[256];
+        for (int r = 0; r < 37; r++)
+        {
+            matrix.ReadRow(r, expected);
+            PanelRow.Copy(panels, r, 1, actual);
+            Assert.Equal(expected, actual);
+        }
+        matrix.ReadRow(35, expected); // another row
+        Assert.NotEqual(expected, actual);
+    }
+
+    [Theory]
+    [InlineData("Q4_0", 0)]
+    [InlineData("Q4_1", 2)]
+    [InlineData("Q8_0", 0)]
+    public void A_scale_that_is_no_number_is_refused_wherever_it_is(string type, int at)
+    {
+        using CheckpointFolder folder = new();
+        byte[] row = Fixtures[type].Blocks[..(Fixtures[type].Blocks.Length / 2)], blocks = [.. Enumerable.Range(0, 20).SelectMany(_ => row)];
+        foreach (int bad in (int[])[0, 15, 16, 19])
+        {
+            byte[] changed = [.. blocks];
+            (changed[bad * row.Length + at], changed[bad * row.Length + at + 1]) = (0, 0x7e);
+            using GgufFile file = Open(folder, type, changed, columns: 256);
+            string message = Assert.Throws<BackendException>(() => IntegerPanels.Pack((QuantizedMatrix)file.Matrix(file.Tensors.Single()))).Message;
+            Assert.Contains($"a scale of row {bad} is no finite number", message, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -9,6 +9,7 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
     where TBlock : struct, IGgufBlock
 {
     private const int CopyBytes = 128 << 10; // stay in the second cache
+    private const int LeastRows = 16; // that are asked for at once
 
     private readonly int rowBytes = checked((int)tensor.Type.Bytes(tensor.Shape[^1]));
     private byte[]? copies; // of rows firstCopy to endCopy - 1; null where rows are read from mapped memory
@@ -35,6 +36,20 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
         ReadOnlySpan<byte> blocks = RowBytes(row);
         for (int block = 0; block * elements < Columns; block++)
             TBlock.ReadNibbles(blocks.Slice(block * bytes, bytes), nibbles.Slice(block * elements / 2, elements / 2));
+    }
+
+    public override HalfScaledBlocks? PlainBlocks => TBlock.Plain;
+
+    public override ReadOnlySpan<byte> StoredRows(int first, int count)
+    {
+        if (copies is null) return file.Bytes(tensor, (long)(firstRow + first) * rowBytes, checked(count * rowBytes));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, copies.Length / rowBytes);
+        if (first < firstCopy || first + count > endCopy)
+        {
+            (firstCopy, endCopy) = (first, Math.Min(Rows, first + copies.Length / rowBytes));
+            file.Read(tensor, (long)(firstRow + first) * rowBytes, copies.AsSpan(0, (endCopy - first) * rowBytes));
+        }
+        return copies.AsSpan((first - firstCopy) * rowBytes, count * rowBytes);
     }
 
     public override void ReadScales(int row, Span<float> scales, Span<float> offsets)
@@ -72,17 +87,9 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
 
     public override void Release(int first, int count) => file.Release(tensor, (long)(firstRow + first) * rowBytes, (long)count * rowBytes);
 
-    public override QuantizedMatrix Streamed()
-        => new GgufMatrix<TBlock>(file, tensor, firstRow, Rows) { copies = GC.AllocateUninitializedArray<byte>(Math.Clamp(CopyBytes / rowBytes, 1, Rows) * rowBytes) };
+    public override int StreamBytes => checked(Math.Min(Rows, Math.Max(CopyBytes / rowBytes, LeastRows)) * rowBytes);
 
-    private ReadOnlySpan<byte> RowBytes(int row)
-    {
-        if (copies is null) return file.Bytes(tensor, (long)(firstRow + row) * rowBytes, rowBytes);
-        if (row < firstCopy || row >= endCopy)
-        {
-            (firstCopy, endCopy) = (row, Math.Min(Rows, row + copies.Length / rowBytes));
-            file.Read(tensor, (long)(firstRow + row) * rowBytes, copies.AsSpan(0, (endCopy - row) * rowBytes));
-        }
-        return copies.AsSpan((row - firstCopy) * rowBytes, rowBytes);
-    }
+    public override QuantizedMatrix Streamed(byte[] copies) => new GgufMatrix<TBlock>(file, tensor, firstRow, Rows) { copies = copies };
+
+    private ReadOnlySpan<byte> RowBytes(int row) => StoredRows(row, 1);
 }

@@ -24,6 +24,9 @@ internal interface IGgufBlock
     /// <param name="nibbles">[elements of a block / 2], in the order of <see cref="QuantizedMatrix.ReadNibbles"/></param>
     static virtual void ReadNibbles(ReadOnlySpan<byte> block, Span<byte> nibbles) => throw new NotSupportedException();
 
+    /// <inheritdoc cref="QuantizedMatrix.PlainBlocks"/>
+    static virtual HalfScaledBlocks? Plain => null;
+
     /// <param name="scales">[groups of a block]</param> <param name="offsets">[groups of a block]</param>
     static abstract void ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets);
 

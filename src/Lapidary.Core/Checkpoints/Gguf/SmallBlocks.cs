@@ -12,9 +12,8 @@ internal readonly struct Q4_0 : IHalfScaledBlock<Q4_0>
     public static CodeType Code => CodeType.Int(4);
     public static int GroupSize => 32;
     public static bool HasOffsets => false;
-    public static bool StoresNibbles => true;
+    public static HalfScaledBlocks? Plain => new(18, CodesAt: 2);
     public static void ReadCodes(ReadOnlySpan<byte> block, Span<byte> codes) => GgufBits.Nibbles(block[2..], codes);
-    public static void ReadNibbles(ReadOnlySpan<byte> block, Span<byte> nibbles) => Vector128.Create(block.Slice(2, 16)).CopyTo(nibbles);
     public static void ReadHalfScales(ReadOnlySpan<byte> block, out Half scale, out Half offset) => (scale, offset) = (GgufBits.Half(block), default);
 }
 
@@ -24,9 +23,8 @@ internal readonly struct Q4_1 : IHalfScaledBlock<Q4_1>
     public static CodeType Code => CodeType.UInt(4);
     public static int GroupSize => 32;
     public static bool HasOffsets => true;
-    public static bool StoresNibbles => true;
+    public static HalfScaledBlocks? Plain => new(20, CodesAt: 4);
     public static void ReadCodes(ReadOnlySpan<byte> block, Span<byte> codes) => GgufBits.Nibbles(block[4..], codes);
-    public static void ReadNibbles(ReadOnlySpan<byte> block, Span<byte> nibbles) => Vector128.Create(block.Slice(4, 16)).CopyTo(nibbles);
 
     public static void ReadHalfScales(ReadOnlySpan<byte> block, out Half scale, out Half offset) => (scale, offset) = (GgufBits.Half(block), GgufBits.Half(block[2..]));
 }
@@ -69,6 +67,7 @@ internal readonly struct Q8_0 : IHalfScaledBlock<Q8_0>
     public static CodeType Code => CodeType.Int(8);
     public static int GroupSize => 32;
     public static bool HasOffsets => false;
+    public static HalfScaledBlocks? Plain => new(34, CodesAt: 2);
 
     public static void ReadCodes(ReadOnlySpan<byte> block, Span<byte> codes)
     {
