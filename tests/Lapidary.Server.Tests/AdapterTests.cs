@@ -34,7 +34,10 @@ public sealed class AdapterTests
         Assert.NotEqual(without.Json["choices"]![0]!["text"]!.GetValue<string>(), completion.Json["choices"]![0]!["text"]!.GetValue<string>());
 
         Assert.Equal(200, (await Post(server, "/v1/unload_lora_adapter", new JsonObject { ["lora_name"] = "robot" })).Status);
-        (await Post(server, "/v1/unload_lora_adapter", new JsonObject { ["lora_name"] = "robot" })).AssertError(404, "model", "model_not_found");
+        (await Post(server, "/v1/unload_lora_adapter", new JsonObject { ["lora_name"] = "robot" })).AssertError(404, "lora_name", "adapter_not_found");
+        Answer itself = await Post(server, "/v1/unload_lora_adapter", new JsonObject { ["lora_name"] = "alias" });
+        itself.AssertError(404, "lora_name", "adapter_not_found");
+        Assert.Contains("but the model itself", itself.Body, StringComparison.Ordinal);
         (await Post(server, "/v1/chat/completions", new JsonObject { ["model"] = "robot", ["messages"] = messages() })).AssertError(404, "model", "model_not_found");
         Assert.Equal(Plain, await Chat(server, Server.ModelName));
     }
@@ -70,6 +73,7 @@ public sealed class AdapterTests
         dora.AssertError(400, "lora_path");
         Assert.Contains("DoRA scales", dora.Body, StringComparison.Ordinal);
         (await Post(server, "/v1/load_lora_adapter", new JsonObject { ["lora_name"] = "alias", ["lora_path"] = Robot })).AssertError(400, "lora_name");
+        foreach (string name in (string[])["", "a\nb", "\u001b[2J"]) (await Post(server, "/v1/load_lora_adapter", new JsonObject { ["lora_name"] = name, ["lora_path"] = Robot })).AssertError(400, "lora_name");
         (await Post(server, "/v1/load_lora_adapter", new JsonObject { ["lora_name"] = "a" })).AssertError(400, "lora_path");
         (await Post(server, "/v1/load_lora_adapter", new JsonObject { ["lora_name"] = 1, ["lora_path"] = Robot })).AssertError(400, "lora_name");
         Assert.Equal(2, (await server.Client.Get("/v1/models")).Json["data"]!.AsArray().Count);

@@ -20,12 +20,13 @@ internal sealed class AdapterEndpoint(ApiServices api)
         bool replace = body.Flag("load_inplace") ?? false;
         body.Done();
         if (name.Length == 0) throw ApiException.Invalid("lora_name", "lora_name is empty, expected the name under which the adapter is to be served");
+        if (name.Any(char.IsControl)) throw ApiException.Invalid("lora_name", $"lora_name is {MessageText.Quote(name)}, expected a name without control characters"); // it goes into logs, labels and plain answers
         if (path.Length == 0) throw ApiException.Invalid("lora_path", "lora_path is empty, expected a folder of this machine");
         if (model.IsModelName(name)) throw ApiException.Invalid("lora_name", $"{MessageText.Quote(name)} is a name of the model itself; choose another for the adapter");
         if (!replace && model.HasAdapter(name))
             throw ApiException.Invalid("lora_name", $"an adapter {MessageText.Quote(name)} has already been loaded; unload it first, choose another name, or set load_inplace to put this one in its place");
         if (!Directory.Exists(path))
-            throw new ApiException(StatusCodes.Status404NotFound, $"{MessageText.Quote(path)} is no folder of this machine, expected one with adapter_config.json and adapter_model.safetensors, as PEFT saves them.") { Param = "lora_path", Code = "adapter_not_found" };
+            throw NotFound("lora_path", $"{MessageText.Quote(path)} is no folder of this machine, expected one with adapter_config.json and adapter_model.safetensors, as PEFT saves them.");
         await Change("lora_path", () => model.LoadAdapter(path, name, replace));
         await Tell(context, $"Success: LoRA adapter '{name}' added successfully.");
     }
@@ -40,7 +41,8 @@ internal sealed class AdapterEndpoint(ApiServices api)
         string name = body.RequiredText("lora_name");
         _ = body.Integer("lora_int_id"); // vLLM's own number of it, which it need not be told either
         body.Done();
-        if (!model.HasAdapter(name)) throw ApiException.ModelNotFound(name);
+        if (!model.HasAdapter(name))
+            throw NotFound("lora_name", $"{MessageText.Quote(name)} is no loaded adapter{(model.IsModelName(name) ? " but the model itself" : "")}; GET /v1/models lists adapters with their parent.");
         await Change("lora_name", () => model.Model.Adapters.Drop(name));
         await Tell(context, $"Success: LoRA adapter '{name}' removed successfully.");
     }
@@ -50,6 +52,8 @@ internal sealed class AdapterEndpoint(ApiServices api)
         if (!api.Options.AllowRuntimeLoraUpdating)
             throw new ApiException(StatusCodes.Status403Forbidden, "Adapters cannot be loaded and dropped on this server; it has to be started with --allow-runtime-lora-updating.") { Type = "permission_error", Code = "lora_updating_disabled" };
     }
+
+    private static ApiException NotFound(string param, string message) => new(StatusCodes.Status404NotFound, message) { Param = param, Code = "adapter_not_found" };
 
     /// <summary>In vLLM's words, which are no JSON.</summary>
     private static Task Tell(HttpContext context, string success)
