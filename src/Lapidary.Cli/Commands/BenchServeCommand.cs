@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
 using Lapidary.Cli.Load;
 using Lapidary.Cli.Reports;
 
@@ -15,7 +17,8 @@ internal static class BenchServeCommand
         endpoint.AcceptOnlyFromAmong("chat", "completions");
         Option<string?> key = new("--api-key") { Description = "Key to send; OPENAI_API_KEY of the environment by default." };
         Option<int> requests = new("--num-prompts") { Description = "Requests to send.", DefaultValueFactory = _ => 100 };
-        Option<double?> rate = new("--request-rate") { Description = "Requests per second, at random times; all at once by default.", HelpName = "R" };
+        Option<double?> rate = new("--request-rate") { Description = "Requests per second, at random times; inf, the default, for all at once.", HelpName = "R", CustomParser = ReadRate };
+        Option<double?> burstiness = new("--burstiness") { Description = "How evenly requests come at that rate: 1, the default, is a Poisson process, less comes in bursts, more comes evenly.", HelpName = "B" };
         Option<int?> concurrency = new("--max-concurrency") { Description = "Most requests at a time.", HelpName = "N" };
         Option<int> input = new("--input-len") { Description = "Tokens of each prompt, about, after its shared prefix.", DefaultValueFactory = _ => 256 };
         Option<int> output = new("--output-len") { Description = "Most tokens of each answer.", DefaultValueFactory = _ => 128 };
@@ -31,7 +34,7 @@ internal static class BenchServeCommand
         Option<bool> json = new("--json") { Description = "One JSON object with vLLM's names instead of tables." };
         Command command = new("serve", "Load a server of OpenAI's API and measure latencies and throughput.")
         {
-            url, model, endpoint, key, requests, rate, concurrency, input, output, ratio, prefix, prefixes, temperature, ignoreEos, goodput, seed, timeout, html, json,
+            url, model, endpoint, key, requests, rate, burstiness, concurrency, input, output, ratio, prefix, prefixes, temperature, ignoreEos, goodput, seed, timeout, html, json,
         };
         command.SetAction(async (parsed, cancel) =>
         {
@@ -43,7 +46,8 @@ internal static class BenchServeCommand
                 Endpoint = parsed.GetValue(endpoint) == "chat" ? LoadEndpoint.Chat : LoadEndpoint.Completions,
                 ApiKey = parsed.GetValue(key) ?? Environment.GetEnvironmentVariable("OPENAI_API_KEY"),
                 Requests = InRange(parsed.GetValue(requests), requests, 1, 10_000_000),
-                RequestRate = parsed.GetValue(rate) is { } perSecond ? InRange(perSecond, rate, 1e-6, 1e6) : null,
+                RequestRate = parsed.GetValue(rate) is { } perSecond and < double.PositiveInfinity ? InRange(perSecond, rate, 1e-6, 1e6) : null,
+                Burstiness = InRange(parsed.GetValue(burstiness) ?? 1, burstiness, 1e-3, 1e6),
                 MaxConcurrency = parsed.GetValue(concurrency) is { } most ? InRange(most, concurrency, 1, 100_000) : null,
                 InputTokens = InRange(parsed.GetValue(input), input, 1, 10_000_000),
                 OutputTokens = InRange(parsed.GetValue(output), output, 1, 10_000_000),
@@ -56,6 +60,7 @@ internal static class BenchServeCommand
                 Timeout = TimeSpan.FromSeconds(InRange(parsed.GetValue(timeout), timeout, 1, 86_400)),
                 Goodput = Goodput.Parse(parsed.GetValue(goodput)),
             };
+            if (plan.RequestRate is null && parsed.GetValue(burstiness) is not null) throw new RequestException($"{burstiness.Name} needs {rate.Name}: without a rate all requests are sent at once");
             LoadReport report = await Run(plan, cancel);
             if (parsed.GetValue(json)) Console.WriteLine(report.ToJson().ToJsonString());
             else LoadTable.Write(report);
@@ -63,6 +68,16 @@ internal static class BenchServeCommand
             return report.Good.Count > 0 ? 0 : 1;
         });
         return command;
+    }
+
+    /// <summary>A number, or vLLM's inf.</summary>
+    private static double? ReadRate(ArgumentResult result)
+    {
+        string text = result.Tokens[0].Value;
+        if (text == "inf") return double.PositiveInfinity;
+        if (double.TryParse(text, CultureInfo.InvariantCulture, out double rate)) return rate;
+        result.AddError($"--request-rate is {MessageText.Quote(text)}, expected requests per second, or inf");
+        return null;
     }
 
     private static async Task<LoadReport> Run(LoadPlan plan, CancellationToken cancel)

@@ -65,10 +65,10 @@ internal sealed class LoadClient : IDisposable
         try
         {
             using HttpRequestMessage request = new(HttpMethod.Post, Path) { Content = Content(body) };
-            using HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel);
-            if (!response.IsSuccessStatusCode) return answer.Failed($"{(int)response.StatusCode}: {ErrorText(await response.Content.ReadAsStringAsync(cancel))}");
             using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-            limit.CancelAfter(plan.Timeout);
+            limit.CancelAfter(plan.Timeout); // headers and stream together
+            using HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
+            if (!response.IsSuccessStatusCode) return answer.Failed($"{(int)response.StatusCode}: {ErrorText(await response.Content.ReadAsStringAsync(limit.Token))}");
             using Stream stream = await response.Content.ReadAsStreamAsync(limit.Token);
             await foreach (SseItem<bool> item in SseParser.Create(stream, (_, data) => answer.Take(data)).EnumerateAsync(limit.Token))
                 if (!item.Data) break;

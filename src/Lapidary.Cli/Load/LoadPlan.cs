@@ -18,8 +18,11 @@ internal sealed record LoadPlan
     public string? ApiKey { get; init; }
     public required int Requests { get; init; }
 
-    /// <summary>Requests per second, at random times (Poisson); null to send as soon as <see cref="MaxConcurrency"/> allows.</summary>
+    /// <summary>Requests per second, at random times; null to send as soon as <see cref="MaxConcurrency"/> allows.</summary>
     public double? RequestRate { get; init; }
+
+    /// <summary>How evenly they come; see <see cref="Arrivals"/>.</summary>
+    public double Burstiness { get; init; } = 1;
 
     /// <summary>Most requests at a time; null for any number.</summary>
     public int? MaxConcurrency { get; init; }

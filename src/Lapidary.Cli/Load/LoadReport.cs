@@ -71,6 +71,7 @@ internal sealed class LoadReport
             ["model_id"] = Model,
             ["num_prompts"] = Plan.Requests,
             ["request_rate"] = Plan.RequestRate is { } rate ? JsonValue.Create(rate) : JsonValue.Create("inf"),
+            ["burstiness"] = Plan.Burstiness,
             ["max_concurrency"] = Plan.MaxConcurrency,
             ["input_len"] = Plan.InputTokens,
             ["output_len"] = Plan.OutputTokens,

@@ -14,14 +14,11 @@ internal static class LoadRun
         Stopwatch clock = Stopwatch.StartNew();
         int ended = 0;
         List<Task<RequestTiming>> running = new(prompts.Length);
-        double next = 0; // arrivals are planned, so that a late wake-up does not slow the rate
-        foreach (LoadPrompt prompt in prompts)
+        // Arrivals are planned, so that a late wake-up does not slow the rate.
+        IEnumerable<double> arrivals = plan.RequestRate is { } rate ? Arrivals.Of(rate, plan.Burstiness, random) : Enumerable.Repeat(0.0, prompts.Length);
+        foreach ((LoadPrompt prompt, double arrival) in prompts.Zip(arrivals))
         {
-            if (plan.RequestRate is { } rate)
-            {
-                await WaitUntil(next, clock, cancel);
-                next += -Math.Log(1 - random.NextDouble()) / rate;
-            }
+            await WaitUntil(arrival, clock, cancel);
             await slots.WaitAsync(cancel);
             running.Add(Send(prompt));
         }

@@ -31,7 +31,7 @@ internal static class LoadTable
         LoadPlan plan = report.Plan;
         yield return ("model", report.Model);
         yield return ("requests that succeeded, that failed", Invariant($"{report.Good.Count}, {report.Failed}"));
-        yield return ("request rate", plan.RequestRate is { } rate ? Invariant($"{rate} per second") : "as fast as may be");
+        yield return ("request rate", plan.RequestRate is { } rate ? Invariant($"{rate} per second, burstiness {plan.Burstiness}") : "as fast as may be");
         yield return ("most requests at a time, allowed and seen", Invariant($"{(plan.MaxConcurrency is { } most ? Invariant($"{most}") : "any")}, {report.MaxConcurrent}"));
         yield return ("duration (s)", Invariant($"{report.Duration:0.00}"));
         yield return ("input tokens, generated tokens", Invariant($"{report.InputTokens}, {report.OutputTokens}"));

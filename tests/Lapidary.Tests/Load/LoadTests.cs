@@ -138,6 +138,30 @@ public sealed class LoadTests
         Assert.Equal(TokenRate.Typical, TokenRate.Of((8, 18), (40, 18))); // a server that makes its usage up
     }
 
+    /// <summary>A gamma distribution of shape b and mean 1 / rate has the variance 1 / (b · rate²).</summary>
+    [Theory]
+    [InlineData(0.2), InlineData(1.0), InlineData(1.5), InlineData(40.0)]
+    public void Arrivals_keep_their_rate_and_come_as_evenly_as_asked(double burstiness)
+    {
+        const double rate = 50;
+        double[] times = [.. Arrivals.Of(rate, burstiness, new Random(1)).Take(200_001)];
+        double[] gaps = [.. times.Zip(times.Skip(1), (before, after) => after - before)];
+        Assert.Equal(0, times[0]);
+        Assert.All(gaps, gap => Assert.True(gap >= 0));
+        double mean = gaps.Average(), variance = gaps.Average(gap => (gap - mean) * (gap - mean));
+        Assert.InRange(mean * rate, 0.98, 1.02);
+        Assert.InRange(variance * rate * rate * burstiness, 0.95, 1.05);
+    }
+
+    [Theory]
+    [InlineData("error: --request-rate is \"fast\", expected requests per second, or inf", "--request-rate", "fast")]
+    [InlineData("error: --burstiness needs --request-rate", "--request-rate", "inf", "--burstiness", "2")]
+    [InlineData("error: --burstiness is 0, expected 0.001 to", "--request-rate", "5", "--burstiness", "0")]
+    [InlineData("error: http://127.0.0.1:1/ cannot be reached", "--request-rate", "inf")]
+    [InlineData("error: http://127.0.0.1:1/ cannot be reached", "--request-rate", "2.5", "--burstiness", "0.5")]
+    public void A_rate_is_read_as_vLLM_reads_it(string says, params string[] arguments)
+        => Assert.StartsWith(says, Lapidary.Tests.Cli.LapidaryProcess.Run(["bench", "serve", "--base-url", "http://127.0.0.1:1", .. arguments]).Error, StringComparison.Ordinal);
+
     [Fact]
     public async Task The_report_is_complete_JSON_and_one_page_without_anything_from_outside()
     {
