@@ -23,6 +23,7 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
 
     private readonly Int8Form form = FormOf(layout, PanelLayout.StepColumns);
     private Label mask, bitsAbove, ones, lowerRows, upperRows;
+    private AssemblerRegisterYMM? maskRegister, bitsAboveRegister, onesRegister; // null where there is none left: loads are the bound of one token
 
     private Assembler Code { get; } = new(64);
 
@@ -60,17 +61,41 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
         Code.mov(__qword_ptr[rsp + frame + sizeof(long)], AssemblyConvention.Arguments);
         Code.vpxor(Value, Value, Value);
         for (int sum = SumsAt; sum < frame; sum += RegisterBytes) Code.vmovdqa(__ymmword_ptr[rsp + sum], Value);
+        if (QuadsTogether == 1) (maskRegister, onesRegister) = (PairOfQuads(0), PairOfQuads(1));
+        else if (tokens <= 2) (maskRegister, bitsAboveRegister, onesRegister) = (Products(2, 0), Products(2, 1), Products(3, 0));
+        Keep(maskRegister, mask);
+        Keep(bitsAboveRegister, bitsAbove);
+        Keep(onesRegister, ones);
 
         StepLoop.Write(Code, layout, Weights, BlockScales, () =>
         {
             if (tokens > 2) StepLoop.AskAhead(Code, layout, Ahead);
-            for (int quad = 0; quad < PanelLayout.Quads && unpacks; quad += QuadsTogether) UnpackToStack(quad);
+            for (int part = 0; part < layout.ScalesPerStep && unpacks; part++)
+                foreach (int quad in QuadsOf(part)) UnpackToStack(quad);
             for (int part = 0; part < layout.ScalesPerStep; part++) Multiply(part, tokens, unpacks);
             Code.add(Activations, tokens * form.StepBytes);
         });
         Store(tokens, __qword_ptr[rsp + frame + sizeof(long)]);
         Code.mov(rsp, __qword_ptr[rsp + frame]);
         return AssemblyConvention.End(Code, Constants);
+    }
+
+    private void Keep(AssemblerRegisterYMM? register, Label constant)
+    {
+        if (register is { } kept) Code.vmovdqu(kept, __ymmword_ptr[constant]);
+    }
+
+    private void And(AssemblerRegisterYMM result, AssemblerRegisterYMM value, AssemblerRegisterYMM? register, Label constant)
+    {
+        if (register is { } kept) Code.vpand(result, value, kept);
+        else Code.vpand(result, value, __ymmword_ptr[constant]);
+    }
+
+    /// <summary>Pairs of 16-bit numbers to their sums in 32.</summary>
+    private void AddPairs(AssemblerRegisterYMM result, AssemblerRegisterYMM value)
+    {
+        if (onesRegister is { } kept) Code.vpmaddwd(result, value, kept);
+        else Code.vpmaddwd(result, value, __ymmword_ptr[ones]);
     }
 
     /// <summary>Products of a token among those together.</summary>
@@ -129,13 +154,14 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
 
     private void MultiplyTokens(int count, int part, bool unpacked)
     {
-        int quads = PanelLayout.Quads / layout.ScalesPerStep, first = part * quads;
-        for (int quad = first; quad < first + quads; quad += QuadsTogether)
+        bool begins = true;
+        foreach (int quad in QuadsOf(part))
         {
             for (int half = 0; half < 2 && !unpacked; half++) Unpack(quad, half);
-            if (QuadsTogether == 2) MultiplyPair(quad, count, unpacked, begins: quad == first);
+            if (QuadsTogether == 2) MultiplyPair(quad, count, unpacked, begins);
             else
-                for (int i = 0; i < CodeRegisters; i++) MultiplyQuad(quad, i, count, unpacked, begins: quad == first && i == 0);
+                for (int i = 0; i < CodeRegisters; i++) MultiplyQuad(quad, i, count, unpacked, begins && i == 0);
+            begins = false;
         }
         for (int half = 0; half < 2; half++)
         {
@@ -144,6 +170,16 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
             AddToSums(count, half, part);
         }
     }
+
+    /// <summary>The first of the quads that are multiplied together; of 4-bit codes those after each other that share a register.</summary>
+    private IEnumerable<int> QuadsOf(int part)
+    {
+        int quads = PanelLayout.Quads / layout.ScalesPerStep;
+        return SharesRegisters ? Enumerable.Range(0, quads).Select(i => i / 2 + i % 2 * quads / 2)
+            : Enumerable.Range(0, quads / QuadsTogether).Select(i => part * quads + i * QuadsTogether);
+    }
+
+    private bool SharesRegisters => layout.CodeBits == 4 && layout.ScalesPerStep == 1;
 
     /// <summary>One register of a quad and of each half of the rows.</summary>
     private void MultiplyQuad(int quad, int register, int count, bool unpacked, bool begins)
@@ -183,7 +219,7 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
             for (int half = 0; half < 2; half++)
             {
                 AssemblerRegisterYMM products = Products(t, half);
-                Code.vpmaddwd(begins ? products : PairOfQuads(half), PairOfQuads(half), __ymmword_ptr[ones]);
+                AddPairs(begins ? products : PairOfQuads(half), PairOfQuads(half));
                 if (!begins) Code.vpaddd(products, products, PairOfQuads(half));
             }
         }
@@ -207,7 +243,7 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
             return;
         }
         Code.vmovdqu(Codes(1, half), Stored(quad, half));
-        Code.vpand(Codes(0, half), Codes(1, half), __ymmword_ptr[mask]);
+        And(Codes(0, half), Codes(1, half), maskRegister, mask);
         Code.vpsrlw(Codes(1, half), Codes(1, half), 8);
     }
 
@@ -215,15 +251,16 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
     private void UnpackBytes(int quad, int half, AssemblerRegisterYMM codes)
     {
         const int pairs = PanelLayout.Quads / 2;
-        Code.vmovdqu(codes, Stored(quad % pairs, half));
-        if (quad >= pairs) Code.vpsrld(codes, codes, 4);
-        Code.vpand(codes, codes, __ymmword_ptr[mask]);
+        AssemblerRegisterYMM stored = QuadsTogether == 1 ? new(Register.YMM10 + half) : codes;
+        if (quad < pairs || !SharesRegisters) Code.vmovdqu(stored, Stored(quad % pairs, half));
+        if (quad >= pairs) Code.vpsrld(stored, stored, 4);
+        And(codes, stored, maskRegister, mask);
         if (layout.CodeBits == 4) return;
         int bits = layout.CodeBits - 4, perRegister = 8 / bits, left = 4 - quad % perRegister * bits; // they belong at bit 4 of each byte
         Code.vmovdqu(Value, Stored(pairs + quad / perRegister, half));
         if (left > 0) Code.vpslld(Value, Value, (byte)left);
         else if (left < 0) Code.vpsrld(Value, Value, (byte)-left);
-        Code.vpand(Value, Value, __ymmword_ptr[bitsAbove]);
+        And(Value, Value, bitsAboveRegister, bitsAbove);
         Code.vpor(codes, codes, Value);
     }
 
@@ -261,7 +298,7 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
     {
         AssemblerMemoryOperand TokenScale(int token, int offset = 0) => __dword_ptr[Activations + (token * form.StepBytes + form.ValueBytes + offset)];
         int term = 4 + 4 * part;
-        for (int t = 0; t < count && StaysIn16Bits; t++) Code.vpmaddwd(Products(t, half), Products(t, half), __ymmword_ptr[ones]);
+        for (int t = 0; t < count && StaysIn16Bits; t++) AddPairs(Products(t, half), Products(t, half));
         for (int t = 0; t < count && layout.ZeroPoint != 0; t++)
         {
             Code.vpbroadcastd(Value, TokenScale(t, term)); // -zero point · Σ activations
