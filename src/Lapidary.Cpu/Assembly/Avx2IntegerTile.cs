@@ -69,7 +69,7 @@ internal sealed class Avx2IntegerTile(PanelLayout layout)
 
         StepLoop.Write(Code, layout, Weights, BlockScales, () =>
         {
-            if (tokens > 2) StepLoop.AskAhead(Code, layout, Ahead);
+            StepLoop.AskAhead(Code, layout, Ahead);
             for (int part = 0; part < layout.ScalesPerStep && unpacks; part++)
                 foreach (int quad in QuadsOf(part)) UnpackToStack(quad);
             for (int part = 0; part < layout.ScalesPerStep; part++) Multiply(part, tokens, unpacks);
