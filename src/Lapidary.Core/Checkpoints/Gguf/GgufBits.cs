@@ -38,8 +38,8 @@ internal static class GgufBits
         Vector128<byte> select = Vector128.Create((byte)1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128);
         for (int half = 0; half < 2; half++)
         {
-            byte first = (byte)(word >> (16 * half)), second = (byte)(word >> (16 * half + 8));
-            Vector128<byte> bytes = Vector128.Create(Vector64.Create(first), Vector64.Create(second));
+            Vector128<byte> bytes = Vector128.Shuffle( // one byte of the word eight times, then the next
+                Vector128.CreateScalar(word >> (16 * half)).AsByte(), Vector128.Create((byte)0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
             Vector128<byte> bit = Vector128.Equals(bytes & select, select) & Vector128.Create((byte)0x10);
             Span<byte> target = codes.Slice(16 * half, 16);
             (Vector128.Create((ReadOnlySpan<byte>)target) | bit).CopyTo(target);
