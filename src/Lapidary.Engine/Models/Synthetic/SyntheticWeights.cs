@@ -95,7 +95,8 @@ internal sealed class SyntheticMatrix(string name, int rows, int columns, Weight
 
     public override void ReadCodes(int row, Span<byte> codes)
     {
-        int start = (int)((uint)HashCode.Combine(seed, row) % (uint)(pool.Length - codes.Length));
+        uint mixed = (uint)seed * 0x9e3779b1 + (uint)row * 0x85ebca6b; // not HashCode, which differs from process to process
+        int start = (int)((mixed ^ (mixed >> 15)) % (uint)(pool.Length - codes.Length));
         pool.AsSpan(start, codes.Length).CopyTo(codes);
         byte mask = (byte)((1 << Code.Bits) - 1);
         if (mask == 0xff) return;
