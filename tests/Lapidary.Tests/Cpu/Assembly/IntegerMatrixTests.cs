@@ -20,6 +20,11 @@ public sealed unsafe class IntegerMatrixTests
         return data;
     }
 
+    public static TheoryData<string, int, bool> FactoredFormats => new()
+    {
+        { "uint4", 32, true }, { "uint5", 32, true }, { "uint2", 16, true }, { "int3", 16, false }, { "int6", 16, false },
+    };
+
     internal static RandomMatrix Matrix(string code, int group, bool offsets, string scale, int rows, int columns) => new(
         rows, columns, WeightFormat.OfCodes(CodeType.All.Single(c => c.Name == code), group, offsets), seed: 5, scale switch
         {
@@ -96,12 +101,7 @@ public sealed unsafe class IntegerMatrixTests
         }
     }
 
-    [Theory]
-    [InlineData("uint4", 32, true)]
-    [InlineData("uint5", 32, true)]
-    [InlineData("uint2", 16, true)]
-    [InlineData("int3", 16, false)]
-    [InlineData("int6", 16, false)]
+    [Theory, MemberData(nameof(FactoredFormats))]
     public void Factors_of_a_block_scale_are_multiplied_as_stored(string code, int group, bool offsets)
     {
         foreach ((int rows, int columns, int tokens) in (ReadOnlySpan<(int, int, int)>)[(16, 256, 1), (37, 512, 5), (22, 768, 17)])
