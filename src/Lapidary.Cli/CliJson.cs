@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Lapidary.Cli.Bench;
 using Lapidary.Cli.Commands;
 using Lapidary.Cli.Reports;
 using Lapidary.Conformance;

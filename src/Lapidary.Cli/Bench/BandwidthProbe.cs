@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -23,17 +22,7 @@ internal sealed class BandwidthProbe : IDisposable
 
     /// <summary>GB/s over about one second: on a shared machine a single pass may be half as fast or twice, as a decode step may.</summary>
     public double Measure()
-    {
-        long passes = 0;
-        Stopwatch watch = Stopwatch.StartNew();
-        Thread[] threads = [.. memory.Select(part => new Thread(() =>
-        {
-            for (; watch.Elapsed.TotalSeconds < 1; Interlocked.Increment(ref passes)) GC.KeepAlive(Sum(part));
-        }))];
-        foreach (Thread thread in threads) thread.Start();
-        foreach (Thread thread in threads) thread.Join();
-        return passes * (double)BytesPerThread / watch.Elapsed.TotalSeconds / 1e9;
-    }
+        => ProbeThreads.PassesPerSecond(memory.Length, 1, t => GC.KeepAlive(Sum(memory[t]))) * BytesPerThread / 1e9;
 
     public void Dispose() => Array.Clear(memory);
 

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Diagnostics;
-using System.Globalization;
 using System.Text.Json;
 using Lapidary.Cli.Bench;
 using Lapidary.Cpu;
@@ -8,7 +7,6 @@ using Lapidary.Models;
 using Lapidary.Models.Synthetic;
 using Lapidary.Speculation;
 using Lapidary.Verification;
-using Spectre.Console;
 
 namespace Lapidary.Cli.Commands;
 
@@ -29,7 +27,7 @@ internal static class BenchCommand
         Option<string?> kvCacheDtype = KvCacheOption.Create();
         Option<string?> backend = new("--expert-backend") { Description = "Force an expert backend (see inspect)." };
         Option<string?> speculativeConfig = SpeculativeOption.Create();
-        Option<bool> profile = new("--profile") { Description = "Show what each kind of operation takes." };
+        Option<bool> profile = new("--profile") { Description = "Show what each kind of operation takes, beside what this machine's memory and arithmetic allow." };
         Option<bool> json = new("--json") { Description = "One JSON object." };
         CpuChoices cpu = new();
         Command command = new("bench", "Measure prefill and decode speed, load time and memory.") { model, synthetic, format, prompt, generate, depth, batch, step, repetitions, kvCacheDtype, backend, speculativeConfig, profile, json, BenchServeCommand.Create() };
@@ -79,49 +77,3 @@ internal static class BenchCommand
     private static int Positive(ParseResult parsed, Option<int> option)
         => parsed.GetValue(option) is >= 1 and var value ? value : throw new RequestException($"{option.Name} is {parsed.GetValue(option)}, expected 1 or more");
 }
-
-/// <summary>What <c>bench</c> prints. Speeds are medians.</summary>
-internal sealed record BenchResult(
-    string Model, string Device, string? ExpertBackend, int Threads, int PromptTokens, int GeneratedTokens, int Depth, int Batch,
-    double PrefillTokensPerSecond, double DecodeTokensPerSecond, long DecodeBytesPerToken, string KvCacheDtype, long DecodeKvBytesPerToken, double ProbeGbPerSecond, double ProbeBeforeGbPerSecond,
-    double ProbeAfterGbPerSecond, double DecodeShareOfProbe, double LoadSeconds, long PeakRssBytes, long WeightsBytes,
-    IReadOnlyList<OperationRow>? Prefill, IReadOnlyList<OperationRow>? Decode)
-{
-    /// <summary>With --speculative-config only.</summary>
-    public DraftedBench? Drafted { get; init; }
-
-    public void Write()
-    {
-        Table table = new Table().Border(TableBorder.Rounded).HideHeaders().AddColumns("", "");
-        foreach ((string name, string value) in new (string, string)[]
-        {
-            ("model", Model), ("device", Device), ("experts", ExpertBackend ?? "none"),
-            ("prefill", Text($"{PrefillTokensPerSecond:0.0} tokens/s ({PromptTokens} tokens, {Depth} before)")),
-            ("decode", Text($"{DecodeTokensPerSecond:0.0} tokens/s ({Batch} at once, {GeneratedTokens} tokens each)")),
-            ("decode with drafts", Drafted is null ? "" : Text($"{Drafted.DecodeTokensPerSecond:0.0} tokens/s, {Drafted.PlainTokensPerSecond:0.0} without, after a prompt that repeats itself ({Drafted.AcceptanceRate:0%} of draft tokens accepted, {Drafted.TokensPerDraft:0.0} tokens a step)")),
-            ("weights of a token", Text($"{DecodeBytesPerToken / 1e6:0.0} MB")),
-            ("keys and values of a token", Text($"{DecodeKvBytesPerToken / 1e6:0.0} MB in {KvCacheDtype}")),
-            ("memory reads", Text($"{ProbeBeforeGbPerSecond:0.0} GB/s before, {ProbeAfterGbPerSecond:0.0} after")),
-            ("decode's share of it", Batch == 1 ? Text($"{DecodeShareOfProbe:0.00}") : "for one text only"),
-            ("load", Text($"{LoadSeconds:0.00} s")), ("weights", Text($"{WeightsBytes / 1e9:0.00} GB")), ("peak memory", Text($"{PeakRssBytes / 1e9:0.00} GB")),
-        })
-            if (value.Length > 0) table.AddRow(Markup.Escape(name), Markup.Escape(value));
-        AnsiConsole.Write(table);
-        Write("prefill", Prefill);
-        Write("decode", Decode);
-    }
-
-    private static void Write(string phase, IReadOnlyList<OperationRow>? rows)
-    {
-        if (rows is null) return;
-        Table table = new Table().Border(TableBorder.Rounded).AddColumns(phase, "calls", "ms", "share", "GB/s of weights");
-        foreach (OperationRow row in rows)
-            table.AddRow(Markup.Escape(row.Operation), $"{row.Calls}", Text($"{row.Milliseconds:0.0}"), Text($"{row.Share:0.0%}"), row.GbPerSecond is { } speed ? Text($"{speed:0.0}") : "");
-        AnsiConsole.Write(table);
-    }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-}
-
-/// <summary>One kind of operation in all repetitions together.</summary>
-internal sealed record OperationRow(string Operation, int Calls, double Milliseconds, double Share, double? GbPerSecond);

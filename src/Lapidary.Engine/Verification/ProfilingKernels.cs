@@ -5,15 +5,6 @@ using Lapidary.Quantization;
 
 namespace Lapidary.Verification;
 
-/// <summary>Time and weight bytes of one kind of operation.</summary>
-public sealed class OperationTime
-{
-    public long Ticks { get; internal set; }
-    public int Calls { get; internal set; }
-    public long WeightBytes { get; internal set; }
-    public double Seconds => (double)Ticks / Stopwatch.Frequency;
-}
-
 /// <summary>A device that measures what each kind of operation takes.</summary>
 public sealed class ProfilingKernels(IKernels inner) : ForwardingKernels(inner)
 {
@@ -29,84 +20,94 @@ public sealed class ProfilingKernels(IKernels inner) : ForwardingKernels(inner)
     {
         long start = Stopwatch.GetTimestamp();
         base.Embed(table, ids, scale, output);
-        Add("embed", start, 0);
+        Add("embed", start);
     }
 
     public override void RmsNorm(IBuffer x, IBuffer? weight, float eps, IBuffer output)
     {
         long start = Stopwatch.GetTimestamp();
         base.RmsNorm(x, weight, eps, output);
-        Add("norm", start, 0);
+        Add("norm", start);
     }
 
     public override void RmsNormHeads(IBuffer x, IBuffer? weight, int headDim, float eps)
     {
         long start = Stopwatch.GetTimestamp();
         base.RmsNormHeads(x, weight, headDim, eps);
-        Add("norm of heads", start, 0);
+        Add("norm of heads", start);
     }
 
     public override void Rotate(IBuffer x, IBuffer cosSin, int headDim)
     {
         long start = Stopwatch.GetTimestamp();
         base.Rotate(x, cosSin, headDim);
-        Add("rotate", start, 0);
+        Add("rotate", start);
     }
 
     public override void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IKeyValues cache)
     {
         long start = Stopwatch.GetTimestamp();
         base.StoreKeysValues(keys, values, slots, cache);
-        Add("store keys and values", start, 0);
+        Add("store keys and values", start);
     }
 
     public override void Attention(IBuffer queries, IKeyValues cache, AttentionBatch batch, int? window, IBuffer output)
     {
         long start = Stopwatch.GetTimestamp();
         base.Attention(queries, cache, batch, window, output);
-        Add($"attention, heads of {cache.HeadDim}", start, 0);
+        Add($"attention, heads of {cache.HeadDim}", start).Work += AttentionWork(queries, cache, batch, window);
     }
 
     public override void Linear(ILinear weight, IBuffer x, IBuffer output)
     {
         long start = Stopwatch.GetTimestamp();
         base.Linear(weight, x, output);
-        Add($"linear {weight.OutFeatures} × {weight.InFeatures}", start, weight.ByteLength);
+        Add($"linear {weight.OutFeatures} × {weight.InFeatures}", start).Work += OperationWork.OfLinear(weight, x.Rows);
     }
 
     public override void Linears(ReadOnlySpan<ILinear> weights, IBuffer x, ReadOnlySpan<IBuffer> outputs)
     {
-        long start = Stopwatch.GetTimestamp(), bytes = 0;
-        int features = 0;
+        long start = Stopwatch.GetTimestamp();
         Inner.Linears(weights, x, outputs);
+        int features = 0;
+        foreach (ILinear weight in weights) features += weight.OutFeatures;
+        OperationTime time = Add($"linear {features} × {weights[0].InFeatures} in {weights.Length}", start);
         for (int i = 0; i < weights.Length; i++)
-        {
-            features += weights[i].OutFeatures;
-            if (!weights[..i].Contains(weights[i])) bytes += weights[i].ByteLength; // one that is there twice is read once
-        }
-        Add($"linear {features} × {weights[0].InFeatures} in {weights.Length}", start, bytes);
+            if (!weights[..i].Contains(weights[i])) time.Work += OperationWork.OfLinear(weights[i], x.Rows); // one that is there twice is multiplied once
     }
 
     public override void GatedActivation(IGatedActivation activation, IBuffer gate, IBuffer up, IBuffer output)
     {
         long start = Stopwatch.GetTimestamp();
         base.GatedActivation(activation, gate, up, output);
-        Add("activation", start, 0);
+        Add("activation", start);
     }
 
     public override void RouteTopK(IBuffer logits, IBuffer perExpertScale, IBuffer ids, IBuffer weights)
     {
         long start = Stopwatch.GetTimestamp();
         base.RouteTopK(logits, perExpertScale, ids, weights);
-        Add("route", start, 0);
+        Add("route", start);
     }
 
-    private void Add(string name, long start, long weightBytes)
+    /// <summary>Takes the time first: counting what was done is no part of it.</summary>
+    private OperationTime Add(string name, long start)
     {
+        long ticks = Stopwatch.GetTimestamp() - start;
         if (!times.TryGetValue(name, out OperationTime? time)) times[name] = time = new OperationTime();
-        time.Ticks += Stopwatch.GetTimestamp() - start;
+        time.Ticks += ticks;
         time.Calls++;
-        time.WeightBytes += weightBytes;
+        return time;
+    }
+
+    private OperationWork AttentionWork(IBuffer queries, IKeyValues cache, AttentionBatch batch, int? window)
+        => OperationWork.OfAttention(Ints(batch.Positions), Ints(batch.Sequences), window ?? int.MaxValue, queries.Columns / cache.HeadDim, cache);
+
+    private int[] Ints(IBuffer buffer)
+    {
+        int[] values = new int[buffer.Rows * buffer.Columns];
+        Read(buffer, values.AsSpan());
+        return values;
     }
 
     private sealed class Profiled(IExpertBackend inner, ProfilingKernels owner) : IExpertBackend
@@ -126,8 +127,7 @@ public sealed class ProfilingKernels(IKernels inner) : ForwardingKernels(inner)
         {
             long start = Stopwatch.GetTimestamp();
             inner.Forward(x, ids, weights, adapters, output);
-            // Exact for one token; of more, the experts that they share are counted once for each, up to all there are.
-            owner.Add("experts", start, Math.Min(x.Rows * spec.TopK, spec.NumExperts) * inner.BytesPerExpert);
+            owner.Add("experts", start).Work += OperationWork.OfExperts(owner.Ints(ids), spec, inner.BytesPerExpert);
         }
 
         public void Dispose() => inner.Dispose();

@@ -23,6 +23,31 @@ public sealed class BenchCommandTests
     }
 
     [Fact]
+    public void Operations_read_and_compute_what_the_model_has()
+    {
+        // Twice, since the first time is a warm-up: 5 tokens at once, and 3 that see 1, 2 and 3 positions.
+        CommandResult run = LapidaryProcess.Run("bench", "--synthetic", "gemma4-26b-a4b:layers=1,experts=2,vocab=512", "--prompt", "5", "--generate", "3", "--repetitions", "1", "--json", "--profile");
+        JsonElement result = JsonDocument.Parse(run.Output).RootElement;
+        JsonElement[] prefill = [.. result.GetProperty("prefill").EnumerateArray()], decode = [.. result.GetProperty("decode").EnumerateArray()];
+
+        Assert.Equal(6 * result.GetProperty("decode_bytes_per_token").GetDouble(), Weights(decode).Sum(row => Amount(row, "gb_per_second")), 1.0);
+        Assert.Equal(6 * result.GetProperty("decode_kv_bytes_per_token").GetDouble(), decode.Where(IsAttention).Sum(row => Amount(row, "gb_per_second")), 1.0);
+        // 26B-A4B: 16 heads, of 512 in the last layer, a hidden size of 2816 and experts of 704, of which these two are always chosen.
+        Assert.Equal(2 * 2.0 * (1 + 2 + 3) * 2 * 16 * 512, decode.Where(IsAttention).Sum(row => Amount(row, "gflop_per_second")), 1.0);
+        Assert.Equal(2 * 2.0 * 5 * 2 * 3 * 2816 * 704, Amount(prefill.Single(row => Name(row) == "experts"), "gflop_per_second"), 1.0);
+        foreach (JsonElement row in prefill.Where(row => Name(row).StartsWith("linear", StringComparison.Ordinal)))
+        {
+            string[] words = Name(row).Split(' ');
+            if (words[^1] == "3") continue; // keys serve as values: two of three
+            int tokens = words[1] == "512" ? 1 : 5; // the head sees the last
+            Assert.Equal(2.0 * row.GetProperty("calls").GetInt32() * tokens * int.Parse(words[1]) * int.Parse(words[3]), Amount(row, "gflop_per_second"), 1.0);
+        }
+        Assert.All(Weights(decode), row => Assert.InRange(row.GetProperty("share_of_ceiling").GetDouble(), double.Epsilon, double.MaxValue));
+        Assert.Equal(JsonValueKind.Null, decode.Single(row => Name(row) == "norm").GetProperty("gb_per_second").ValueKind);
+        Assert.All(result.GetProperty("probe_gflop_per_second").EnumerateArray(), rate => Assert.True(rate.GetDouble() > 0));
+    }
+
+    [Fact]
     public void Drafts_are_measured_beside_plain_decode()
     {
         CommandResult run = LapidaryProcess.Run("bench", "--speculative-config", "ngram:num_speculative_tokens=3", "--prompt", "120", "--generate", "40", "--batch", "2", "--repetitions", "1", "--json");
@@ -44,4 +69,13 @@ public sealed class BenchCommandTests
         Assert.Equal(1, run.ExitCode);
         Assert.Contains(says, run.Error);
     }
+
+    private static IEnumerable<JsonElement> Weights(JsonElement[] rows) => rows.Where(row => Name(row) == "experts" || Name(row).StartsWith("linear", StringComparison.Ordinal));
+
+    private static bool IsAttention(JsonElement row) => Name(row).StartsWith("attention", StringComparison.Ordinal);
+
+    private static string Name(JsonElement row) => row.GetProperty("operation").GetString()!;
+
+    /// <summary>Bytes, or multiplications and additions, of all calls.</summary>
+    private static double Amount(JsonElement row, string rate) => row.GetProperty(rate).GetDouble() * row.GetProperty("milliseconds").GetDouble() * 1e6;
 }
