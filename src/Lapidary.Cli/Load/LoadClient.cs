@@ -13,10 +13,12 @@ internal sealed class LoadClient : IDisposable
 {
     private readonly HttpClient http;
     private readonly LoadPlan plan;
+    private readonly TimeProvider time;
 
-    public LoadClient(LoadPlan plan)
+    public LoadClient(LoadPlan plan, TimeProvider? time = null)
     {
         this.plan = plan;
+        this.time = time ?? TimeProvider.System;
         http = new HttpClient(new SocketsHttpHandler { PooledConnectionIdleTimeout = TimeSpan.FromMinutes(5) })
         {
             BaseAddress = new Uri(plan.BaseUrl.ToString().TrimEnd('/') + "/"),
@@ -65,8 +67,8 @@ internal sealed class LoadClient : IDisposable
         try
         {
             using HttpRequestMessage request = new(HttpMethod.Post, Path) { Content = Content(body) };
-            using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-            limit.CancelAfter(plan.Timeout); // headers and stream together
+            using CancellationTokenSource late = new(plan.Timeout, time); // headers and stream together
+            using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancel, late.Token);
             using HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
             if (!response.IsSuccessStatusCode) return answer.Failed($"{(int)response.StatusCode}: {ErrorText(await response.Content.ReadAsStringAsync(limit.Token))}");
             using Stream stream = await response.Content.ReadAsStreamAsync(limit.Token);
@@ -76,7 +78,7 @@ internal sealed class LoadClient : IDisposable
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            return answer.Failed($"no answer within {plan.Timeout.TotalSeconds:0} s");
+            return answer.Failed($"no answer within {plan.Timeout.TotalSeconds:0.###} s");
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException)
         {
@@ -117,6 +119,10 @@ internal sealed class LoadClient : IDisposable
         catch (HttpRequestException exception)
         {
             throw new RequestException($"{http.BaseAddress} cannot be reached ({exception.Message}); start a server, for instance with lapidary serve, or give another --base-url", exception);
+        }
+        catch (OperationCanceledException exception) when (exception.InnerException is TimeoutException)
+        {
+            throw new RequestException($"{http.BaseAddress} did not answer within {plan.Timeout.TotalSeconds:0.###} s (--timeout)", exception);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using System.Xml.Linq;
 using Lapidary.Cli.Load;
@@ -90,6 +91,84 @@ public sealed class LoadTests
         gone.Dispose();
         using LoadClient client = new(Plan(gone.Address));
         Assert.Contains("cannot be reached", (await Assert.ThrowsAsync<RequestException>(() => client.FirstModelAsync(TestContext.Current.CancellationToken))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_server_that_does_not_answer_is_named()
+    {
+        using ScriptedServer server = new(Four) { Open = new TaskCompletionSource().Task };
+        using LoadClient client = new(Plan(server.Address) with { Timeout = TimeSpan.FromSeconds(0.2) });
+        Task<string> model = client.FirstModelAsync(TestContext.Current.CancellationToken);
+        Assert.Contains("did not answer within 0.2 s (--timeout)", (await Assert.ThrowsAsync<RequestException>(() => model)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task One_bound_holds_for_the_wait_and_the_stream_together()
+    {
+        TaskCompletionSource open = new();
+        using ScriptedServer server = new(_ => Enumerable.Repeat(ScriptedServer.Chunk("a"), int.MaxValue)) { Open = open.Task };
+        LoadPlan plan = Plan(server.Address) with { Timeout = TimeSpan.FromSeconds(600) };
+        ManualTime time = new();
+        using LoadClient client = new(plan, time);
+        Task<RequestTiming> answer = client.SendAsync("m", new LoadPrompt("a b", 9), Stopwatch.StartNew(), TestContext.Current.CancellationToken);
+        await Until(() => server.Bodies.Count == 1);
+        time.Advance(0.9 * plan.Timeout);
+        open.SetResult();
+        await Until(() => server.Sent >= 20);
+        Assert.False(answer.IsCompleted);
+        time.Advance(0.2 * plan.Timeout);
+        Assert.Equal("no answer within 600 s", (await answer.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken)).Error);
+    }
+
+    private static async Task Until(Func<bool> condition)
+    {
+        while (!condition()) await Task.Delay(1, TestContext.Current.CancellationToken);
+    }
+
+    /// <summary>Time that passes when it is told to.</summary>
+    private sealed class ManualTime : TimeProvider
+    {
+        private readonly List<Alarm> alarms = [];
+        private TimeSpan now;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            Alarm alarm = new(this, () => callback(state));
+            alarm.Change(dueTime, period);
+            alarms.Add(alarm);
+            return alarm;
+        }
+
+        public void Advance(TimeSpan passed)
+        {
+            now += passed;
+            foreach (Alarm alarm in alarms.Where(alarm => alarm.Due <= now).ToArray()) alarm.Ring();
+        }
+
+        private sealed class Alarm(ManualTime time, Action ring) : ITimer
+        {
+            public TimeSpan? Due { get; private set; }
+
+            public void Ring()
+            {
+                Due = null;
+                ring();
+            }
+
+            public bool Change(TimeSpan dueTime, TimeSpan period)
+            {
+                Due = dueTime == Timeout.InfiniteTimeSpan ? null : time.now + dueTime;
+                return true;
+            }
+
+            public void Dispose() => Due = null;
+
+            public ValueTask DisposeAsync()
+            {
+                Dispose();
+                return ValueTask.CompletedTask;
+            }
+        }
     }
 
     /// <summary>NumPy: percentile(x, [50, 90, 95, 99]), mean, std of 1, 2, 3, 4, 10.</summary>

@@ -47,6 +47,12 @@ internal sealed class ScriptedServer : IDisposable
     /// <summary>The status of streams; 200 unless set.</summary>
     public int Status { get; init; } = 200;
 
+    /// <summary>Done when anything may be answered.</summary>
+    public Task Open { get; init; } = Task.CompletedTask;
+
+    /// <summary>Events of all streams that have been sent.</summary>
+    public int Sent { get; private set; }
+
     public bool TellsUsage { get; init; } = true;
 
     public List<JsonElement> Bodies { get; } = [];
@@ -79,6 +85,7 @@ internal sealed class ScriptedServer : IDisposable
         string text = await reader.ReadToEndAsync();
         if (text.Length == 0)
         {
+            await Open;
             await Write(context, """{"data":[{"id":"scripted"}]}""");
             return;
         }
@@ -96,6 +103,7 @@ internal sealed class ScriptedServer : IDisposable
             index = streams++;
             MostAtATime = Math.Max(MostAtATime, ++running);
         }
+        await Open;
         if (Status != 200)
         {
             context.Response.StatusCode = Status;
@@ -106,11 +114,12 @@ internal sealed class ScriptedServer : IDisposable
         {
             context.Response.ContentType = "text/event-stream";
             context.Response.SendChunked = true;
-            string[] all = [.. events(index)];
-            for (int i = 0; i < all.Length; i++)
+            using IEnumerator<string> next = events(index).GetEnumerator();
+            for (bool isThere = next.MoveNext(); isThere; Sent++)
             {
-                string data = all[i];
-                if (i == all.Length - 1) lock (Bodies) running--; // the client may ask again as soon as it has read the last one
+                string data = next.Current;
+                isThere = next.MoveNext();
+                if (!isThere) lock (Bodies) running--; // the client may ask again as soon as it has read the last one
                 await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes($"data: {data}\n\n"));
                 await context.Response.OutputStream.FlushAsync();
                 await Task.Delay(1);
