@@ -45,7 +45,7 @@ public sealed class LoraAdapters : IDisposable
     public LoadedAdapter Load(string folder, string name, bool replace = false)
     {
         if (name.Length == 0) throw new AdapterException($"{folder}: an adapter needs a name");
-        if (Slots == 0) throw new AdapterException($"{folder}: the model was opened without room for adapters (max_loras is 0)");
+        if (Slots == 0) throw new AdapterException($"{folder}: the model was opened without room for adapters (--max-loras is 0)");
         CheckRoom(name, replace);
         AdapterUpdates updates;
         using (LoraAdapter adapter = LoraAdapter.Open(folder, sites)) updates = new AdapterUpdates(adapter, kernels);
@@ -111,7 +111,7 @@ public sealed class LoraAdapters : IDisposable
         if (slot < 0 && present is { Holders: 0 }) slot = present.Slot;
         return slot >= 0
             ? slot
-            : throw new AdapterException($"all {Slots} adapter slots are taken, by {MessageText.Some(slots.Select(s => s!.Name), 10)}; drop one or raise max_loras");
+            : throw new AdapterException($"all {Slots} adapter slots are taken, by {MessageText.Some(slots.Select(s => s!.Name), 10)}; drop one or raise --max-loras");
     }
 
     private LoadedAdapter Install(string folder, string name, AdapterUpdates updates, bool replace)

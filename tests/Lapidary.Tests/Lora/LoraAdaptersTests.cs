@@ -45,7 +45,7 @@ public sealed class LoraAdaptersTests : IDisposable
         Adapters.Load(builder.AdapterFolder, "a");
         Assert.Contains("is loaded already", Assert.Throws<AdapterException>(() => Adapters.Load(builder.AdapterFolder, "a")).Message, StringComparison.Ordinal);
         Adapters.Load(builder.AdapterFolder, "b");
-        Assert.Contains("all 2 adapter slots are taken, by \"a\", \"b\"", Assert.Throws<AdapterException>(() => Adapters.Load(builder.AdapterFolder, "c")).Message, StringComparison.Ordinal);
+        Assert.Contains("all 2 adapter slots are taken, by \"a\", \"b\"; drop one or raise --max-loras", Assert.Throws<AdapterException>(() => Adapters.Load(builder.AdapterFolder, "c")).Message, StringComparison.Ordinal);
         Adapters.Drop("a");
         Assert.Equal(0, Adapters.Load(builder.AdapterFolder, "c").Slot);
     }
@@ -96,7 +96,7 @@ public sealed class LoraAdaptersTests : IDisposable
     public void A_model_opened_without_room_says_so()
     {
         using Gemma4 without = AdapterGoldens.Open(Folder, kernels, checkpoint, maxLoras: 0);
-        Assert.Contains("max_loras is 0", Assert.Throws<AdapterException>(() => without.Adapters.Load(builder.AdapterFolder, "a")).Message, StringComparison.Ordinal);
+        Assert.Contains("--max-loras is 0", Assert.Throws<AdapterException>(() => without.Adapters.Load(builder.AdapterFolder, "a")).Message, StringComparison.Ordinal);
     }
 }
 
