@@ -77,8 +77,8 @@ internal static class SamplingFields
     {
         if (f.Take("logit_bias") is not { } value) return null;
         if (value.ValueKind != JsonValueKind.Object) throw JsonValues.Wrong(value, "logit_bias", "an object of token ids and numbers");
-        string[] words = [.. value.EnumerateObject().Select(member => member.Name).Where(name => !int.TryParse(name, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _))];
-        if (words.Length > 0) throw ApiException.Invalid("logit_bias", $"logit_bias has the keys {MessageText.Some(words, 5)}, expected token ids");
+        string[] words = [.. value.EnumerateObject().Select(member => member.Name).Where(name => !IsNumber(name))];
+        if (words.Length > 0) throw ApiException.Invalid("logit_bias", $"logit_bias has the keys {MessageText.Some(words, 5)}, expected token ids like \"5\"");
         Dictionary<int, double> biases = [];
         foreach (JsonProperty member in value.EnumerateObject())
         {
@@ -87,6 +87,10 @@ internal static class SamplingFields
         }
         return biases;
     }
+
+    /// <summary>Written as this server writes it: "05" and "+5" would be second keys for "5".</summary>
+    private static bool IsNumber(string key)
+        => int.TryParse(key, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int id) && id.ToString(CultureInfo.InvariantCulture) == key;
 
     private static IReadOnlyList<T>? Bounded<T>(IReadOnlyList<T>? values, string name)
         => values is null || values.Count <= MaxIds ? values : throw ApiException.Invalid(name, $"{name} has {values.Count} elements, more than the {MaxIds} allowed");
