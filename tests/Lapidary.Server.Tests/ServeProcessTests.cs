@@ -9,22 +9,46 @@ public sealed class ServeProcessTests
 {
     private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "lapidary.dll");
 
-    private static Process Start(Dictionary<string, string> environment, params string[] arguments)
+    /// <summary>Ends when the test does, however that ends.</summary>
+    private sealed class OwnProcess : Process
+    {
+        public OwnProcess(ProcessStartInfo start)
+        {
+            StartInfo = start;
+            Start();
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing) Kill(entireProcessTree: true);
+            base.Dispose(disposing);
+        }
+    }
+
+    private static OwnProcess Start(Dictionary<string, string> environment, params string[] arguments)
     {
         ProcessStartInfo start = new("dotnet", [Program, .. arguments]) { RedirectStandardError = true, RedirectStandardInput = true, RedirectStandardOutput = true };
         foreach (string inherited in start.Environment.Keys.Where(name => name.StartsWith("LAPIDARY_", StringComparison.OrdinalIgnoreCase)).ToArray()) start.Environment.Remove(inherited);
         foreach ((string name, string value) in environment) start.Environment[name] = value;
-        return Process.Start(start)!;
+        return new OwnProcess(start);
     }
 
     private static async Task<(Process Process, HttpClient Client)> Serve(Dictionary<string, string> environment, params string[] arguments)
     {
-        Process process = Start(environment, ["serve", "--port", "0", "--threads", "1", "--log-level", "none", .. arguments]);
-        string listening = await process.StandardError.ReadLineAsync(TestContext.Current.CancellationToken) ?? "";
-        Match address = Regex.Match(listening, "^listening on (http\\S+);");
-        Assert.True(address.Success, listening);
-        Assert.StartsWith("ready:", await process.StandardError.ReadLineAsync(TestContext.Current.CancellationToken));
-        return (process, new HttpClient { BaseAddress = new Uri(address.Groups[1].Value) });
+        OwnProcess process = Start(environment, ["serve", "--port", "0", "--threads", "1", "--log-level", "none", .. arguments]);
+        try
+        {
+            string listening = await process.StandardError.ReadLineAsync(TestContext.Current.CancellationToken) ?? "";
+            Match address = Regex.Match(listening, "^listening on (http\\S+);");
+            Assert.True(address.Success, listening);
+            Assert.StartsWith("ready:", await process.StandardError.ReadLineAsync(TestContext.Current.CancellationToken));
+            return (process, new HttpClient { BaseAddress = new Uri(address.Groups[1].Value) });
+        }
+        catch
+        {
+            process.Dispose();
+            throw;
+        }
     }
 
     private static async Task<int> End(Process process, params string[] signals)
@@ -50,6 +74,16 @@ public sealed class ServeProcessTests
         && (Convert.ToUInt64(mask["SigIgn:".Length..].Trim(), 16) & 2) != 0;
 
     [Fact]
+    public async Task A_test_that_fails_leaves_no_server_behind()
+    {
+        (Process process, HttpClient client) = await Serve([]);
+        int id = process.Id;
+        client.Dispose();
+        process.Dispose();
+        await Until(() => Task.FromResult(Process.GetProcesses().All(running => running.Id != id)));
+    }
+
+    [Fact]
     public async Task The_command_line_wins_over_the_environment_and_that_over_the_file()
     {
         string file = Path.Combine(Directory.CreateTempSubdirectory().FullName, "serve.json");
@@ -70,7 +104,7 @@ public sealed class ServeProcessTests
     [Fact]
     public async Task A_slip_in_a_variable_is_told_before_the_server_listens()
     {
-        using Process process = Start(new() { ["LAPIDARY_PROT"] = "9000", ["LAPIDARY_SERVICE_HOST"] = "10.96.0.1" }, "serve", "--port", "0", "--threads", "1", "--log-level", "none");
+        using OwnProcess process = Start(new() { ["LAPIDARY_PROT"] = "9000", ["LAPIDARY_SERVICE_HOST"] = "10.96.0.1" }, "serve", "--port", "0", "--threads", "1", "--log-level", "none");
         Assert.Equal("warning: \"LAPIDARY_PROT\" is no setting of lapidary serve and has no effect; did you mean LAPIDARY_PORT?", await process.StandardError.ReadLineAsync(TestContext.Current.CancellationToken));
         Assert.StartsWith("listening on", await process.StandardError.ReadLineAsync(TestContext.Current.CancellationToken));
         Assert.StartsWith("ready:", await process.StandardError.ReadLineAsync(TestContext.Current.CancellationToken));
@@ -100,7 +134,7 @@ public sealed class ServeProcessTests
     [InlineData("vocabulary of 512 is smaller", "--synthetic", "gemma4-26b-a4b:layers=1,experts=2,vocab=512")]
     public async Task A_synthetic_model_that_cannot_be_is_refused(string says, params string[] arguments)
     {
-        using Process process = Start([], ["serve", "--port", "0", "--threads", "1", "--max-model-len", "64", "--max-num-seqs", "1", .. arguments]);
+        using OwnProcess process = Start([], ["serve", "--port", "0", "--threads", "1", "--max-model-len", "64", "--max-num-seqs", "1", .. arguments]);
         string error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         Assert.Equal(1, await End(process));
         Assert.Contains(says, error, StringComparison.Ordinal);
@@ -111,7 +145,7 @@ public sealed class ServeProcessTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "needs /dev/full and /proc");
         ProcessStartInfo start = new("sh", ["-c", $"exec dotnet '{Program}' serve --port 0 --threads 1 --log-level debug 2>/dev/full"]);
-        using Process process = Process.Start(start)!;
+        using OwnProcess process = new(start);
         using HttpClient client = new() { BaseAddress = await ListeningPort(process) };
         await Until(async () => (await client.Get("/ready")).Status == 200);
         Answer[] answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => client.Post("/v1/completions", """{"prompt":"a","max_tokens":2}""")));
@@ -216,7 +250,7 @@ public sealed class ServeProcessTests
     {
         string file = Path.Combine(Directory.CreateTempSubdirectory().FullName, "serve.json");
         await File.WriteAllTextAsync(file, config, TestContext.Current.CancellationToken);
-        using Process process = Start([], "serve", "--config", file);
+        using OwnProcess process = Start([], "serve", "--config", file);
         string error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         Assert.Equal(1, await End(process));
         Assert.StartsWith("error:", error);
@@ -229,7 +263,7 @@ public sealed class ServeProcessTests
     public async Task Other_commands_do_not_load_the_server()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "reads /proc");
-        using Process chat = Start([], "chat", "--threads", "1");
+        using OwnProcess chat = Start([], "chat", "--threads", "1");
         await chat.StandardError.ReadLineAsync(TestContext.Current.CancellationToken); // the model is loaded
         string maps = await File.ReadAllTextAsync($"/proc/{chat.Id}/maps", TestContext.Current.CancellationToken);
         chat.StandardInput.Close();
