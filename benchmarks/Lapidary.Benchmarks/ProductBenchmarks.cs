@@ -1,42 +1,40 @@
 using BenchmarkDotNet.Attributes;
 using Lapidary.Cpu;
-using Lapidary.Models.Synthetic;
-using Lapidary.Quantization;
 
 namespace Lapidary.Benchmarks;
 
 /// <summary>
-/// Tokens times a matrix of the size that gate and up of one of Gemma 4 26B-A4B's experts have, one thread, hidden states
-/// rounded. Matrices take turns, as experts do, so that weights come from memory. One product computes 7.93 MFLOP a token.
+/// Tokens times a matrix of random weights on one thread, with what is done to hidden states before. The shapes are those of Gemma 4
+/// 26B-A4B's experts and of the embedded model's layers.
 /// </summary>
+[Config(typeof(RateColumns))]
 public class ProductBenchmarks : IDisposable
 {
-    private const int Rows = 1408, Columns = 2816, Matrices = 48;
     private readonly List<IDisposable> owned = [];
-    private readonly ILinear[] weights = new ILinear[Matrices];
+    private ILinear[] weights = [];
     private CpuKernels kernels = null!;
     private IBuffer x = null!, output = null!;
     private int next;
 
-    [Params("bf16", "q8_0", "q4_0")]
-    public string Format { get; set; } = "";
+    public static IEnumerable<ProductCase> Cases =>
+    [
+        .. from format in (string[])["q4_0", "q8_0", "bf16"] from tokens in (int[])[1, 4, 8, 32] select new ProductCase(format, 1408, 2816, tokens, WeightsFrom.Memory),
+        .. from format in (string[])["q4_0", "q5_0", "q8_0", "bf16"] from tokens in (int[])[1, 4, 16, 64, 512] select new ProductCase(format, 704, 2816, tokens, WeightsFrom.Cache),
+        .. from rows in (int[])[6144, 512, 128] from tokens in (int[])[1, 4, 16, 64] select new ProductCase("bf16", rows, 256, tokens, WeightsFrom.Cache),
+    ];
 
-    [Params(1, 4, 8, 32)]
-    public int Tokens { get; set; }
+    [ParamsSource(nameof(Cases))]
+    public ProductCase Case { get; set; } = null!;
 
     [GlobalSetup]
     public void Setup()
     {
-        owned.Add(kernels = new CpuKernels(new CpuOptions { Threads = 1, Arithmetic = Arithmetic.Fast }));
-        SyntheticWeights random = new(SyntheticWeights.FormatNamed(Format));
-        for (int i = 0; i < Matrices; i++)
-        {
-            StoredMatrix matrix = random.Matrix($"experts.{i}", Rows, Columns);
-            owned.Add(weights[i] = kernels.LoadLinear(matrix));
-        }
-        owned.Add(x = kernels.Allocate(DType.F32, Tokens, Columns));
-        owned.Add(output = kernels.Allocate(DType.F32, Tokens, Rows));
-        float[] values = new float[Tokens * Columns];
+        owned.Add(kernels = Case.Open());
+        weights = Case.Load(kernels);
+        owned.AddRange(weights);
+        owned.Add(x = kernels.Allocate(DType.F32, Case.Tokens, Case.Columns));
+        owned.Add(output = kernels.Allocate(DType.F32, Case.Tokens, Case.Rows));
+        float[] values = new float[Case.Tokens * Case.Columns];
         Random hidden = new(1);
         for (int i = 0; i < values.Length; i++) values[i] = hidden.NextSingle() - 0.5f;
         kernels.Write(x, values);
@@ -51,5 +49,5 @@ public class ProductBenchmarks : IDisposable
     }
 
     [Benchmark]
-    public void Product() => kernels.Linear(weights[next = (next + 1) % Matrices], x, output);
+    public void Product() => kernels.Linear(weights[next = (next + 1) % weights.Length], x, output);
 }
