@@ -9,7 +9,8 @@ namespace Lapidary.Cpu;
 /// </summary>
 internal static unsafe partial class LargePages
 {
-    private const nuint PageBytes = 2 << 20, ShareableBytes = 4 * PageBytes, SharedBytes = 64 * PageBytes, Alignment = 64;
+    public const nuint PageBytes = 2 << 20;
+    private const nuint ShareableBytes = 4 * PageBytes, SharedBytes = 64 * PageBytes, Alignment = 64;
     private const int HugePageAdvice = 14; // MADV_HUGEPAGE, mman.h
 
     private static readonly Lock gate = new();

@@ -56,14 +56,6 @@ public sealed class DenseMatrix : StoredMatrix
     public override void RequireFinite(string location) => FiniteCheck.Require(Tensor, location);
 }
 
-/// <summary>
-/// Blocks of 32 columns that begin with a float16 scale and, where the format has offsets, a float16 offset. The codes fill the
-/// rest: 16 bytes of nibbles (column j in the low one of byte j, column j + 16 in its high one), or 32 signed bytes.
-/// </summary>
-/// <param name="Bytes">Of a block.</param>
-/// <param name="CodesAt">Where the codes begin.</param>
-public readonly record struct HalfScaledBlocks(int Bytes, int CodesAt);
-
 /// <summary>A matrix of codes with a scale, and perhaps an offset, for each group of columns of each row.</summary>
 public abstract class QuantizedMatrix(string name, int rows, int columns, WeightFormat format)
     : StoredMatrix(name, rows, columns, format)
@@ -80,25 +72,12 @@ public abstract class QuantizedMatrix(string name, int rows, int columns, Weight
     /// <param name="codes">[Columns]</param>
     public abstract void ReadCodes(int row, Span<byte> codes);
 
-    /// <summary>How the bytes of <see cref="StoredRows"/> lie, where rows are plain blocks of codes and float16 scales; else null.</summary>
-    public virtual HalfScaledBlocks? PlainBlocks => null;
+    /// <summary>Tells what blocks the rows are stored in; false where they are in none.</summary>
+    public virtual bool Visit(IStepBlockVisitor visitor) => false;
 
-    /// <summary>Rows as they are stored, one after the other; valid until the next call.</summary>
-    public virtual ReadOnlySpan<byte> StoredRows(int first, int count) => throw new NotSupportedException($"{Name} has no plain blocks");
-
-    /// <summary>Room that <see cref="Streamed"/> needs for rows; 0 where it copies none.</summary>
-    public virtual int StreamBytes => 0;
-
-    /// <summary>This matrix for one thread that goes through its rows once.</summary>
-    /// <param name="copies">At least <see cref="StreamBytes"/>, for this thread alone while it reads.</param>
-    public virtual QuantizedMatrix Streamed(byte[] copies) => this;
-
-    /// <summary>Whether <see cref="ReadNibbles"/> gives codes about as they are stored.</summary>
-    public virtual bool StoresNibbles => false;
-
-    /// <summary>4-bit codes of one row, 16 bytes for 32 columns: column j in the low nibble of byte j, column j + 16 in its high one (ggml's order).</summary>
-    /// <param name="nibbles">[Columns / 2]</param>
-    public virtual void ReadNibbles(int row, Span<byte> nibbles) => throw new NotSupportedException($"{Name} stores no nibbles");
+    /// <summary>Copies rows as they are stored, of a matrix that has blocks.</summary>
+    /// <param name="bytes">Room for them.</param>
+    public virtual void CopyRows(int first, int count, Span<byte> bytes) => throw new NotSupportedException($"{Name} has no blocks");
 
     /// <summary>Scales and offsets of one row in float32; offsets are 0 where the format has none.</summary>
     /// <param name="scales">[Groups]</param> <param name="offsets">[Groups]</param>

@@ -35,7 +35,7 @@ internal sealed unsafe class IntegerPanels : IDisposable
             int some = (int)Math.Clamp(PieceBytes / panels.PanelBytes, 1, panels.Panels);
             Parallel.For(0, (panels.Panels + some - 1) / some, () => new PanelWriter(matrix, panels), (piece, _, writer) =>
             {
-                for (int panel = piece * some; panel < Math.Min(panels.Panels, (piece + 1) * some); panel++) writer.Write(panel);
+                writer.Write(piece * some, Math.Min(panels.Panels, (piece + 1) * some));
                 return writer;
             }, writer => writer.Dispose());
         }

@@ -78,7 +78,9 @@ internal abstract unsafe class PanelScales(QuantizedMatrix matrix, PanelLayout l
         return finite;
     }
 
-    protected BackendException NotFinite(int row) => new($"matrix {MessageText.Quote(Matrix.Name)} ({Matrix.Format}): a scale of row {row} is no finite number; the checkpoint is damaged");
+    protected BackendException NotFinite(int row) => NotFinite(Matrix, row);
+
+    public static BackendException NotFinite(QuantizedMatrix matrix, int row) => new($"matrix {MessageText.Quote(matrix.Name)} ({matrix.Format}): a scale of row {row} is no finite number; the checkpoint is damaged");
 }
 
 /// <summary>float16 as stored.</summary>

@@ -1,107 +1,164 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.Arm;
-using System.Runtime.Intrinsics.X86;
 using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Assembly;
 
-/// <summary>Writes the panels of one matrix, 16 rows at a time.</summary>
-internal sealed unsafe class PanelWriter : IDisposable
+/// <summary>
+/// Writes the panels of one matrix, 16 rows at a time: from blocks as a file holds them (<see cref="IStepBlock"/>), or from codes and
+/// scales that a matrix gives row by row.
+/// </summary>
+internal sealed unsafe class PanelWriter : IStepBlockVisitor, IDisposable
 {
     private const int RowsAtOnce = 4, Part = 16, Pairs = PanelLayout.Quads / 2;
+    private const int CopyBytes = 128 << 10; // of the file at once: they stay in the second cache
+
+    private delegate void Blocks(int panel, byte* rows);
 
     private readonly QuantizedMatrix matrix;
     private readonly IntegerPanels target;
     private readonly PanelLayout layout;
-    private readonly HalfScaledBlocks? blocks;
-    private readonly bool nibbles;
-    private readonly int width;
-    private readonly byte[] copies, codes; // of rows, [row, column]; lent, since thousands of matrices are packed within seconds
+    private readonly int width, panelsAtOnce;
+    private readonly byte[] rows; // copies of stored ones, or codes [row, column]; lent, since thousands of matrices are packed within seconds
+    private Blocks? writeBlocks;
+    private int rowBytes;
+    private FreshMemory memory;
     private PanelScales? scales;
 
     public PanelWriter(QuantizedMatrix matrix, IntegerPanels target)
     {
+        this.matrix = matrix;
         this.target = target;
         layout = target.Layout;
+        memory = new FreshMemory(target.Panel(target.Panels));
         width = target.Steps * PanelLayout.StepColumns;
-        copies = ArrayPool<byte>.Shared.Rent(matrix.StreamBytes);
-        codes = ArrayPool<byte>.Shared.Rent(PanelLayout.Rows * width); // half of it for nibbles
-        this.matrix = matrix.Streamed(copies);
-        blocks = layout.Scales == ScaleKind.Half ? matrix.PlainBlocks : null;
-        nibbles = layout.CodeBits == 4 && matrix.StoresNibbles;
+        rowBytes = width;
+        panelsAtOnce = matrix.Visit(this) ? Math.Clamp(CopyBytes / (PanelLayout.Rows * rowBytes), 1, target.Panels) : 1;
+        rows = ArrayPool<byte>.Shared.Rent(panelsAtOnce * PanelLayout.Rows * rowBytes);
     }
 
-    public void Dispose()
+    void IStepBlockVisitor.Visit<TBlock>()
     {
-        ArrayPool<byte>.Shared.Return(copies);
-        ArrayPool<byte>.Shared.Return(codes);
+        writeBlocks = WriteBlocks<TBlock>;
+        rowBytes = target.Steps / TBlock.Steps * TBlock.Bytes;
     }
 
-    // Optimised at once: it runs from the first moment of a load, and never again.
+    public void Dispose() => ArrayPool<byte>.Shared.Return(rows);
 
+    /// <summary>Panels up to <paramref name="end"/>, which no other thread writes.</summary>
     /// <exception cref="BackendException">A scale that is not finite.</exception>
-    public void Write(int panel)
+    public void Write(int first, int end)
     {
-        int first = panel * PanelLayout.Rows, rows = Math.Min(PanelLayout.Rows, matrix.Rows - first);
-        if (rows < PanelLayout.Rows || blocks is not { } plain || !WriteBlocks(panel, first, plain)) WriteRows(panel, first, rows);
-        matrix.Release(first, rows);
+        for (int panel = first, next; panel < end; panel = next)
+        {
+            next = Math.Min(end, panel + panelsAtOnce);
+            int row = panel * PanelLayout.Rows, count = Math.Min(matrix.Rows, next * PanelLayout.Rows) - row;
+            if (writeBlocks is not null)
+            {
+                matrix.CopyRows(row, count, rows);
+                Array.Clear(rows, count * rowBytes, ((next - panel) * PanelLayout.Rows - count) * rowBytes);
+                matrix.Release(row, count); // so that the panels can have its memory
+            }
+            memory.Take(target.Panel(panel), target.Panel(next));
+            if (writeBlocks is null)
+            {
+                WriteRows(panel, row, count);
+                matrix.Release(row, count);
+                continue;
+            }
+            fixed (byte* stored = rows)
+                for (int p = panel; p < next; p++) writeBlocks(p, stored + (p - panel) * PanelLayout.Rows * rowBytes);
+        }
     }
 
-    /// <summary>A whole panel of blocks as they are stored. False when a scale is not finite.</summary>
+    // Optimised at once: they run from the first moment of a load, and never again.
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private bool WriteBlocks(int panel, int first, HalfScaledBlocks plain)
+    private void WriteBlocks<TBlock>(int panel, byte* stored) where TBlock : struct, IStepBlock
     {
-        int stride = target.Steps * plain.Bytes, stepBytes = layout.StepBytes, scaleAt = layout.ScaleOffset(0), offsetAt = layout.OffsetOffset(0);
-        bool isNibbles = layout.CodeBits == 4, hasOffsets = layout.HasOffsets;
+        int stride = rowBytes, stepBytes = layout.StepBytes, scaleAt = layout.ScaleOffset(0), offsetAt = layout.OffsetOffset(0);
+        bool hasOffsets = layout.HasOffsets;
         Vector256<ushort> bad = default;
         byte* to = target.Panel(panel);
-        fixed (byte* stored = matrix.StoredRows(first, PanelLayout.Rows))
-            for (byte* block = stored, end = stored + stride; block < end; block += plain.Bytes, to += stepBytes)
+        for (byte* block = stored, end = stored + stride; block < end; block += TBlock.Bytes)
+        {
+            bool isFactored = TBlock.Steps > 1;
+            bad |= WriteScales<TBlock>(block, stride, (ushort*)(isFactored ? to : to + scaleAt));
+            if (hasOffsets) bad |= WriteOffsets<TBlock>(block, stride, (ushort*)(to + (isFactored ? PanelLayout.BlockScaleBytes : offsetAt)));
+            if (isFactored)
             {
-                for (int r = 0; r < PanelLayout.Rows; r += RowsAtOnce)
-                {
-                    byte* from = block + r * stride + plain.CodesAt, words = to + sizeof(uint) * r;
-                    if (isNibbles) new Rows4(from, stride).Transposed().Store(words);
-                    else
-                    {
-                        new Rows4(from, stride).FromSigned().Transposed().Store(words);
-                        new Rows4(from + Part, stride).FromSigned().Transposed().Store(words + Pairs * PanelLayout.Register);
-                    }
-                }
-                bad |= WriteColumn(block, stride, (ushort*)(to + scaleAt));
-                if (hasOffsets) bad |= WriteColumn(block + sizeof(Half), stride, (ushort*)(to + offsetAt));
+                to += layout.BlockBytes;
+                FactorColumns.Write<TBlock>(block, stride, layout, to);
             }
-        return bad == default;
+            for (int step = 0; step < TBlock.Steps; step++, to += stepBytes)
+                for (int r = 0; r < PanelLayout.Rows; r += RowsAtOnce) WriteStep<TBlock>(block + r * stride, stride, step, to + sizeof(uint) * r);
+        }
+        if (bad == default) return;
+        int row = 0;
+        while (bad[row] == 0) row++;
+        throw PanelScales.NotFinite(matrix, panel * PanelLayout.Rows + row);
     }
 
     /// <summary>One float16 of each row; gives all ones where it is not finite.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<ushort> WriteColumn(byte* from, int stride, ushort* column)
+    private static Vector256<ushort> WriteScales<TBlock>(byte* block, int stride, ushort* column) where TBlock : struct, IStepBlock
     {
-        for (int r = 0; r < PanelLayout.Rows; r++, from += stride) column[r] = *(ushort*)from;
+        for (int r = 0; r < PanelLayout.Rows; r++, block += stride) column[r] = TBlock.Scale(block);
+        return NotFinite(column);
+    }
+
+    /// <inheritdoc cref="WriteScales"/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<ushort> WriteOffsets<TBlock>(byte* block, int stride, ushort* column) where TBlock : struct, IStepBlock
+    {
+        for (int r = 0; r < PanelLayout.Rows; r++, block += stride) column[r] = TBlock.Offset(block);
+        return NotFinite(column);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<ushort> NotFinite(ushort* column)
+    {
         Vector256<ushort> exponent = Vector256.Create((ushort)0x7c00);
         return Vector256.Equals(Vector256.Load(column) & exponent, exponent);
+    }
+
+    /// <summary>Four rows' part of a step's quads.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void WriteStep<TBlock>(byte* block, int stride, int step, byte* to) where TBlock : struct, IStepBlock
+    {
+        byte* b = block + stride, c = b + stride, d = c + stride;
+        if (layout.CodeBits == 8)
+        {
+            Vector256<byte> inA = TBlock.Codes(block, step), inB = TBlock.Codes(b, step), inC = TBlock.Codes(c, step), inD = TBlock.Codes(d, step);
+            new Rows4(inA.GetLower(), inB.GetLower(), inC.GetLower(), inD.GetLower()).Transposed().Store(to);
+            new Rows4(inA.GetUpper(), inB.GetUpper(), inC.GetUpper(), inD.GetUpper()).Transposed().Store(to + Pairs * PanelLayout.Register);
+            return;
+        }
+        new Rows4(TBlock.Nibbles(block, step), TBlock.Nibbles(b, step), TBlock.Nibbles(c, step), TBlock.Nibbles(d, step)).Transposed().Store(to);
+        if (layout.CodeBits == 4) return;
+        Vector256<byte> aboveA = TBlock.Above(block, step), aboveB = TBlock.Above(b, step), aboveC = TBlock.Above(c, step), aboveD = TBlock.Above(d, step);
+        WriteAbove(
+            new Rows4(aboveA.GetLower(), aboveB.GetLower(), aboveC.GetLower(), aboveD.GetLower()),
+            new Rows4(aboveA.GetUpper(), aboveB.GetUpper(), aboveC.GetUpper(), aboveD.GetUpper()), to);
     }
 
     /// <summary>Any format, row by row.</summary>
     /// <exception cref="BackendException">A scale that is not finite.</exception>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void WriteRows(int panel, int first, int rows)
+    private void WriteRows(int panel, int first, int count)
     {
         scales ??= PanelScales.For(matrix, layout);
-        if (rows < PanelLayout.Rows || matrix.Columns < width) Array.Clear(codes);
-        if (rows < PanelLayout.Rows) scales.Clear();
-        for (int r = 0; r < rows; r++)
+        if (count < PanelLayout.Rows || matrix.Columns < width) Array.Clear(rows);
+        if (count < PanelLayout.Rows) scales.Clear();
+        for (int r = 0; r < count; r++)
         {
-            if (nibbles) matrix.ReadNibbles(first + r, codes.AsSpan(r * width, matrix.Columns / 2));
-            else matrix.ReadCodes(first + r, codes.AsSpan(r * width, matrix.Columns));
+            matrix.ReadCodes(first + r, rows.AsSpan(r * width, matrix.Columns));
             scales.Read(r, first + r);
         }
 
         byte* to = target.Panel(panel);
-        fixed (byte* source = codes)
+        fixed (byte* codes = rows)
             for (int step = 0; step < target.Steps; step++, to += layout.StepBytes)
             {
                 if (layout.StepsPerBlock > 0 && step % layout.StepsPerBlock == 0)
@@ -109,12 +166,7 @@ internal sealed unsafe class PanelWriter : IDisposable
                     scales.WriteBlock(step / layout.StepsPerBlock, to);
                     to += layout.BlockBytes;
                 }
-                for (int r = 0; r < PanelLayout.Rows; r += RowsAtOnce)
-                {
-                    byte* from = source + r * width, words = to + sizeof(uint) * r;
-                    if (nibbles) new Rows4(from + step * Part, width).Transposed().Store(words);
-                    else WriteCodes(from + step * PanelLayout.StepColumns, words);
-                }
+                for (int r = 0; r < PanelLayout.Rows; r += RowsAtOnce) WriteCodes(codes + r * width + step * PanelLayout.StepColumns, to + sizeof(uint) * r);
                 for (int part = 0; part < layout.ScalesPerStep; part++) scales.Write(step, part, to);
             }
     }
@@ -130,11 +182,16 @@ internal sealed unsafe class PanelWriter : IDisposable
             return;
         }
         low.WithUpperNibblesOf(high).Transposed().Store(to);
-        int bits = layout.CodeBits - 4;
-        if (bits == 0) return;
-        Rows4 lowBits = low.Above(4).Transposed(), highBits = high.Above(4).Transposed();
+        if (layout.CodeBits > 4) WriteAbove(low.Above(4), high.Above(4), to);
+    }
+
+    /// <summary>The fifth bits, or the fifth and sixth.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void WriteAbove(Rows4 low, Rows4 high, byte* to)
+    {
+        Rows4 lowBits = low.Transposed(), highBits = high.Transposed();
         to += Pairs * PanelLayout.Register;
-        if (bits == 1) (lowBits.Joined(1) | (highBits.Joined(1) << 4)).Store(to);
+        if (layout.CodeBits == 5) (lowBits.Joined(1) | (highBits.Joined(1) << 4)).Store(to);
         else
         {
             lowBits.Joined(2).Store(to);
@@ -173,17 +230,10 @@ internal sealed unsafe class PanelWriter : IDisposable
             return new((a & nibble) | (high.a << 4), (b & nibble) | (high.b << 4), (c & nibble) | (high.c << 4), (d & nibble) | (high.d << 4));
         }
 
-        /// <summary>Two's complement to offset binary.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Rows4 FromSigned()
-        {
-            Vector128<byte> sign = Vector128.Create((byte)0x80);
-            return new(a ^ sign, b ^ sign, c ^ sign, d ^ sign);
-        }
-
         public Rows4 Above(int bit) => new(a >>> bit, b >>> bit, c >>> bit, d >>> bit);
 
         /// <summary>Four fields of so many bits in one byte.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Vector128<byte> Joined(int bits) => a | (b << bits) | (c << (2 * bits)) | (d << (3 * bits));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -195,16 +245,4 @@ internal sealed unsafe class PanelWriter : IDisposable
             d.Store(to + 3 * PanelLayout.Register);
         }
     }
-}
-
-/// <summary>Elements of two vectors in turn.</summary>
-internal static class Interleave
-{
-    public static Vector128<uint> Low(Vector128<uint> l, Vector128<uint> r) => Sse2.IsSupported ? Sse2.UnpackLow(l, r)
-        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(l, r)
-        : Vector128.Create(l[0], r[0], l[1], r[1]);
-
-    public static Vector128<uint> High(Vector128<uint> l, Vector128<uint> r) => Sse2.IsSupported ? Sse2.UnpackHigh(l, r)
-        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipHigh(l, r)
-        : Vector128.Create(l[2], r[2], l[3], r[3]);
 }

@@ -76,46 +76,35 @@ public sealed class GgufMatrixTests
         Assert.NotEqual(expected.Select(v => MathF.Round(v, 3)), Values(file.Matrix(file.Tensors.Single())).Select(v => MathF.Round(v, 3)));
     }
 
-    [Theory, MemberData(nameof(Types))]
-    public void Nibbles_and_streamed_rows_hold_the_same_codes(string type)
+    /// <summary>Where blocks have the upper bytes of their float16 numbers.</summary>
+    public static TheoryData<string, int[]> PackedTypes => new()
     {
-        using CheckpointFolder folder = new();
-        using GgufFile file = Open(folder, type, Fixtures[type].Blocks, columns: 256);
-        if (file.Matrix(file.Tensors.Single()) is not QuantizedMatrix matrix) return; // F16 and the like
-        QuantizedMatrix streamed = matrix.Streamed(new byte[matrix.StreamBytes]);
-        byte[] codes = new byte[256], copied = new byte[256], nibbles = new byte[128];
-        foreach (int row in (int[])[1, 0, 1])
-        {
-            matrix.ReadCodes(row, codes);
-            streamed.ReadCodes(row, copied);
-            Assert.Equal(codes, copied);
-            if (!matrix.StoresNibbles) continue;
-            streamed.ReadNibbles(row, nibbles);
-            for (int i = 0; i < nibbles.Length; i++)
-            {
-                int low = i / 16 * 32 + i % 16;
-                Assert.Equal((codes[low], codes[low + 16]), ((byte)(nibbles[i] & 15), (byte)(nibbles[i] >> 4)));
-            }
-        }
-    }
+        { "Q4_0", [1] }, { "Q4_1", [1, 3] }, { "Q5_0", [1] }, { "Q5_1", [1, 3] }, { "Q8_0", [1] },
+        { "Q2_K", [81, 83] }, { "Q3_K", [109] }, { "Q4_K", [1, 3] }, { "Q5_K", [1, 3] }, { "Q6_K", [209] },
+    };
 
-    [Theory]
-    [InlineData("Q4_0", false, true)]
-    [InlineData("Q4_1", false, true)]
-    [InlineData("Q8_0", false, true)]
-    [InlineData("Q4_K", true, false)]
-    [InlineData("Q5_0", false, false)]
-    public void Types_say_what_can_be_packed_as_it_is_stored(string type, bool storesNibbles, bool hasBlocks)
+    [Theory, MemberData(nameof(PackedTypes))]
+    public void Panels_from_blocks_are_those_from_rows(string type, int[] exponents)
     {
+        const int Rows = 160, Columns = 512; // several panels a copy, several blocks a row
+        GgufType stored = GgufType.All.Single(t => t.Name == type);
+        byte[] blocks = new byte[Rows * stored.Bytes(Columns)];
+        new Random(3).NextBytes(blocks);
+        for (int block = 0; block < blocks.Length; block += stored.BlockBytes)
+            foreach (int at in exponents) blocks[block + at] &= 0x7b; // finite
         using CheckpointFolder folder = new();
-        using GgufFile file = Open(folder, type, Fixtures[type].Blocks, columns: 256);
+        using GgufFile file = Open(folder, type, blocks, Columns);
         QuantizedMatrix matrix = (QuantizedMatrix)file.Matrix(file.Tensors.Single());
-        Assert.Equal((storesNibbles, hasBlocks), (matrix.StoresNibbles, matrix.PlainBlocks is not null));
+        using IntegerPanels expected = IntegerPanels.Pack(new RowByRow(matrix)), actual = IntegerPanels.Pack(matrix);
+        Assert.Equal(Bytes(expected), Bytes(actual));
+
+        static unsafe byte[] Bytes(IntegerPanels panels) => new Span<byte>(panels.Panel(0), (int)panels.ByteLength).ToArray();
     }
 
     [Theory]
     [InlineData("Q4_0")]
     [InlineData("Q4_1")]
+    [InlineData("Q5_1")]
     [InlineData("Q8_0")]
     [InlineData("Q4_K")]
     [InlineData("Q6_K")]
@@ -143,6 +132,9 @@ public sealed class GgufMatrixTests
     [InlineData("Q4_0", 0)]
     [InlineData("Q4_1", 2)]
     [InlineData("Q8_0", 0)]
+    [InlineData("Q4_K", 0)]
+    [InlineData("Q4_K", 2)]
+    [InlineData("Q6_K", 208)]
     public void A_scale_that_is_no_number_is_refused_wherever_it_is(string type, int at)
     {
         using CheckpointFolder folder = new();

@@ -1,63 +1,59 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Lapidary.Checkpoints.Gguf;
 
 /// <summary>Bits that several block layouts have in common.</summary>
-internal static class GgufBits
+internal static unsafe class GgufBits
 {
     public static Half Half(ReadOnlySpan<byte> bytes) => BinaryPrimitives.ReadHalfLittleEndian(bytes);
 
-    /// <summary>16 bytes of nibbles: element j low, element j + 16 high.</summary>
-    public static void Nibbles(ReadOnlySpan<byte> packed, Span<byte> codes) => Nibbles(packed[..16], codes[..16], codes.Slice(16, 16));
+    /// <summary>Nibbles as codes: the low ones, then the high ones.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apart(Vector128<byte> nibbles) => Vector256.Create(nibbles & Vector128.Create((byte)0x0f), nibbles >>> 4);
 
-    /// <summary>Low nibbles to one place, high nibbles to another.</summary>
-    public static void Nibbles(ReadOnlySpan<byte> packed, Span<byte> low, Span<byte> high)
+    /// <summary>The other way round.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<byte> Together(Vector256<byte> codes) => codes.GetLower() | (codes.GetUpper() << 4);
+
+    /// <summary>As <see cref="Apart"/>, with the bits above.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Joined(Vector128<byte> nibbles, Vector256<byte> above) => Apart(nibbles) | (above << 4);
+
+    /// <summary>32 bytes hold 32 columns in their low nibbles, the next 32 in their high ones: those of one half as 16 bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<byte> Nibbles(byte* bytes, bool high)
     {
-        for (int i = 0; i < packed.Length; i += Vector128<byte>.Count)
-        {
-            Vector128<byte> v = Vector128.Create(packed.Slice(i, 16));
-            (v & Vector128.Create((byte)0x0f)).CopyTo(low[i..]);
-            (v >>> 4).CopyTo(high[i..]);
-        }
+        Vector128<byte> left = Vector128.Load(bytes), right = Vector128.Load(bytes + 16), low = Vector128.Create((byte)0x0f);
+        return high ? (left >>> 4) | Vector128.AndNot(right, low) : (left & low) | (right << 4);
     }
 
-    /// <summary>codes[i] |= ((bits[i] >> shift) &amp; mask) &lt;&lt; place, 16 at a time.</summary>
-    public static void Or(ReadOnlySpan<byte> bits, int shift, byte mask, int place, Span<byte> codes)
+    /// <summary>A field of each of 32 bytes.</summary>
+    /// <param name="mask">No wider than what the shift leaves of a byte.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Fields(byte* bytes, int shift, byte mask)
+        => (Vector256.Load(bytes).AsUInt16() >>> shift).AsByte() & Vector256.Create(mask); // what comes from the next byte is masked off
+
+    /// <summary>The bits of a word, one a byte, the lowest first.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Bits(uint word)
     {
-        for (int i = 0; i < codes.Length; i += Vector128<byte>.Count)
-        {
-            Vector128<byte> v = ((Vector128.Create(bits.Slice(i, 16)) >>> shift) & Vector128.Create(mask)) << place;
-            (Vector128.Create((ReadOnlySpan<byte>)codes.Slice(i, 16)) | v).CopyTo(codes[i..]);
-        }
+        Vector256<byte> bytes = Vector256.Shuffle( // each byte of the word eight times, from the word in the same half
+            Vector256.Create(word).AsByte(),
+            Vector256.Create((byte)0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 18, 18, 18, 18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19));
+        Vector256<byte> select = Vector256.Create(0x8040201008040201).AsByte();
+        return Vector256.Equals(bytes & select, select) & Vector256.Create((byte)1);
     }
 
-    /// <summary>The fifth bit of 32 codes from a 32-bit word: bit j belongs to element j.</summary>
-    public static void FifthBits(uint word, Span<byte> codes)
+    /// <summary>8 scales, then 8 minima, of 6 bits in 12 bytes (Q4_K, Q5_K).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<byte> SixBits(byte* packed)
     {
-        Vector128<byte> select = Vector128.Create((byte)1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128);
-        for (int half = 0; half < 2; half++)
-        {
-            Vector128<byte> bytes = Vector128.Shuffle( // one byte of the word eight times, then the next
-                Vector128.CreateScalar(word >> (16 * half)).AsByte(), Vector128.Create((byte)0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
-            Vector128<byte> bit = Vector128.Equals(bytes & select, select) & Vector128.Create((byte)0x10);
-            Span<byte> target = codes.Slice(16 * half, 16);
-            (Vector128.Create((ReadOnlySpan<byte>)target) | bit).CopyTo(target);
-        }
-    }
-
-    /// <summary>8 scales and 8 minima of 6 bits in 12 bytes (Q4_K, Q5_K).</summary>
-    public static (int Scale, int Min) SixBits(ReadOnlySpan<byte> packed, int group) => group < 4
-        ? (packed[group] & 63, packed[group + 4] & 63)
-        : ((packed[group + 4] & 15) | ((packed[group - 4] >> 6) << 4), (packed[group + 4] >> 4) | ((packed[group] >> 6) << 4));
-
-    /// <summary>The 8 scales and 8 minima.</summary>
-    public static void SixBits(ReadOnlySpan<byte> packed, Span<sbyte> scales, Span<sbyte> minima)
-    {
-        for (int g = 0; g < 8; g++)
-        {
-            (int scale, int min) = SixBits(packed, g);
-            (scales[g], minima[g]) = ((sbyte)scale, (sbyte)min);
-        }
+        uint* words = (uint*)packed; // lower 6 bits of 4 scales, of 4 minima, with the upper 2 of the others; lower 4 of those
+        uint scales = words[0], minima = words[1], others = words[2];
+        return Vector128.Create(
+            scales & 0x3f3f3f3f, (others & 0x0f0f0f0f) | ((scales >> 2) & 0x30303030),
+            minima & 0x3f3f3f3f, ((others >> 4) & 0x0f0f0f0f) | ((minima >> 2) & 0x30303030)).AsByte();
     }
 }

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Lapidary.Quantization;
 
 namespace Lapidary.Checkpoints.Gguf;
@@ -8,17 +7,11 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
     rows == tensor.Rows ? tensor.Name : $"{tensor.Name}[{firstRow}:{firstRow + rows}]", rows, checked((int)tensor.Shape[^1]), WeightFormat.OfCodes(TBlock.Code, TBlock.GroupSize, TBlock.HasOffsets))
     where TBlock : struct, IGgufBlock
 {
-    private const int CopyBytes = 128 << 10; // stay in the second cache
-    private const int LeastRows = 16; // that are asked for at once
-
     private readonly int rowBytes = checked((int)tensor.Type.Bytes(tensor.Shape[^1]));
-    private byte[]? copies; // of rows firstCopy to endCopy - 1; null where rows are read from mapped memory
-    private int firstCopy, endCopy;
 
     public override long ByteLength => (long)Rows * rowBytes;
     public override DType ScaleType => TBlock.ScaleType;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // billions of them in the first seconds
     public override void ReadCodes(int row, Span<byte> codes)
     {
         int elements = tensor.Type.BlockElements, bytes = tensor.Type.BlockBytes;
@@ -27,30 +20,10 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
             TBlock.ReadCodes(blocks.Slice(block * bytes, bytes), codes.Slice(block * elements, elements));
     }
 
-    public override bool StoresNibbles => TBlock.StoresNibbles;
+    public override bool Visit(IStepBlockVisitor visitor) => TBlock.Visit(visitor);
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void ReadNibbles(int row, Span<byte> nibbles)
-    {
-        int elements = tensor.Type.BlockElements, bytes = tensor.Type.BlockBytes;
-        ReadOnlySpan<byte> blocks = RowBytes(row);
-        for (int block = 0; block * elements < Columns; block++)
-            TBlock.ReadNibbles(blocks.Slice(block * bytes, bytes), nibbles.Slice(block * elements / 2, elements / 2));
-    }
-
-    public override HalfScaledBlocks? PlainBlocks => TBlock.Plain;
-
-    public override ReadOnlySpan<byte> StoredRows(int first, int count)
-    {
-        if (copies is null) return file.Bytes(tensor, (long)(firstRow + first) * rowBytes, checked(count * rowBytes));
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, copies.Length / rowBytes);
-        if (first < firstCopy || first + count > endCopy)
-        {
-            (firstCopy, endCopy) = (first, Math.Min(Rows, first + copies.Length / rowBytes));
-            file.Read(tensor, (long)(firstRow + first) * rowBytes, copies.AsSpan(0, (endCopy - first) * rowBytes));
-        }
-        return copies.AsSpan((first - firstCopy) * rowBytes, count * rowBytes);
-    }
+    public override void CopyRows(int first, int count, Span<byte> bytes)
+        => file.Read(tensor, (long)(firstRow + first) * rowBytes, bytes[..checked(count * rowBytes)]);
 
     public override void ReadScales(int row, Span<float> scales, Span<float> offsets)
     {
@@ -61,7 +34,6 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
             TBlock.ReadScales(blocks.Slice(block * bytes, bytes), scales.Slice(block * groups, groups), offsets.Slice(block * groups, groups));
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void ReadHalfScales(int row, Span<Half> scales, Span<Half> offsets)
     {
         int bytes = tensor.Type.BlockBytes;
@@ -87,9 +59,5 @@ internal sealed class GgufMatrix<TBlock>(GgufFile file, GgufTensor tensor, int f
 
     public override void Release(int first, int count) => file.Release(tensor, (long)(firstRow + first) * rowBytes, (long)count * rowBytes);
 
-    public override int StreamBytes => checked(Math.Min(Rows, Math.Max(CopyBytes / rowBytes, LeastRows)) * rowBytes);
-
-    public override QuantizedMatrix Streamed(byte[] copies) => new GgufMatrix<TBlock>(file, tensor, firstRow, Rows) { copies = copies };
-
-    private ReadOnlySpan<byte> RowBytes(int row) => StoredRows(row, 1);
+    private ReadOnlySpan<byte> RowBytes(int row) => file.Bytes(tensor, (long)(firstRow + row) * rowBytes, rowBytes);
 }

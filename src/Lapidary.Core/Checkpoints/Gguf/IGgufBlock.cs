@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Lapidary.Quantization;
 
 namespace Lapidary.Checkpoints.Gguf;
@@ -18,14 +19,8 @@ internal interface IGgufBlock
     /// <param name="codes">[elements of a block], one code a byte</param>
     static abstract void ReadCodes(ReadOnlySpan<byte> block, Span<byte> codes);
 
-    /// <inheritdoc cref="QuantizedMatrix.StoresNibbles"/>
-    static virtual bool StoresNibbles => false;
-
-    /// <param name="nibbles">[elements of a block / 2], in the order of <see cref="QuantizedMatrix.ReadNibbles"/></param>
-    static virtual void ReadNibbles(ReadOnlySpan<byte> block, Span<byte> nibbles) => throw new NotSupportedException();
-
-    /// <inheritdoc cref="QuantizedMatrix.PlainBlocks"/>
-    static virtual HalfScaledBlocks? Plain => null;
+    /// <inheritdoc cref="QuantizedMatrix.Visit"/>
+    static virtual bool Visit(IStepBlockVisitor visitor) => false;
 
     /// <param name="scales">[groups of a block]</param> <param name="offsets">[groups of a block]</param>
     static abstract void ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets);
@@ -43,10 +38,34 @@ internal interface IGgufBlock
         => throw new NotSupportedException();
 }
 
-/// <summary>A block of one group with a float16 scale.</summary>
-internal interface IHalfScaledBlock<TSelf> : IGgufBlock where TSelf : IHalfScaledBlock<TSelf>
+/// <summary>A block whose codes are defined by the steps of <see cref="IStepBlock"/>.</summary>
+internal unsafe interface IGgufStepBlock<TSelf> : IGgufBlock, IStepBlock where TSelf : struct, IGgufStepBlock<TSelf>
 {
+    static bool IGgufBlock.Visit(IStepBlockVisitor visitor)
+    {
+        visitor.Visit<TSelf>();
+        return true;
+    }
+
+    static void IGgufBlock.ReadCodes(ReadOnlySpan<byte> block, Span<byte> codes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(block.Length, TSelf.Bytes);
+        fixed (byte* bytes = block)
+            for (int step = 0; step < TSelf.Steps; step++) TSelf.Codes(bytes, step).CopyTo(codes[(Vector256<byte>.Count * step)..]);
+    }
+}
+
+/// <summary>A block of one group that begins with a float16 scale, then offset where the format has offsets.</summary>
+internal unsafe interface IHalfScaledBlock<TSelf> : IGgufStepBlock<TSelf> where TSelf : struct, IHalfScaledBlock<TSelf>
+{
+    static int IGgufBlock.GroupSize => 32;
+    static int IStepBlock.Steps => 1;
+    static ushort IStepBlock.Scale(byte* block) => *(ushort*)block;
+    static ushort IStepBlock.Offset(byte* block) => *(ushort*)(block + sizeof(Half));
     static DType IGgufBlock.ScaleType => DType.F16;
+
+    static void IGgufBlock.ReadHalfScales(ReadOnlySpan<byte> block, out Half scale, out Half offset)
+        => (scale, offset) = (GgufBits.Half(block), TSelf.HasOffsets ? GgufBits.Half(block[sizeof(Half)..]) : default);
 
     static void IGgufBlock.ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets)
     {
@@ -55,12 +74,33 @@ internal interface IHalfScaledBlock<TSelf> : IGgufBlock where TSelf : IHalfScale
     }
 }
 
-/// <summary>A block of 256 elements whose groups have integer factors for the block's float16 scale and offset.</summary>
-internal interface IFactoredBlock<TSelf> : IGgufBlock where TSelf : IFactoredBlock<TSelf>
+/// <summary>A block of 256 elements whose groups have integer factors for the block's float16 scale and minimum, which is taken off.</summary>
+internal unsafe interface IFactoredBlock<TSelf> : IGgufStepBlock<TSelf> where TSelf : struct, IFactoredBlock<TSelf>
 {
     const int Elements = 256, MostGroups = 16;
 
+    /// <summary>Where the scale lies; the minimum follows it.</summary>
+    static abstract int ScaleAt { get; }
+
+    static int IStepBlock.Steps => Elements / 32;
+    static ushort IStepBlock.Scale(byte* block) => *(ushort*)(block + TSelf.ScaleAt);
+    static ushort IStepBlock.Offset(byte* block) => (ushort)(*(ushort*)(block + TSelf.ScaleAt + sizeof(Half)) ^ 0x8000);
     static int IGgufBlock.FactoredGroups => Elements / TSelf.GroupSize;
+
+    static void IGgufBlock.ReadFactors(ReadOnlySpan<byte> block, out Half blockScale, out Half blockOffset, Span<sbyte> scales, Span<sbyte> offsets)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(block.Length, TSelf.Bytes);
+        Span<sbyte> factors = stackalloc sbyte[2 * MostGroups];
+        int groups = TSelf.FactoredGroups, all = TSelf.HasOffsets ? 2 * groups : groups;
+        fixed (byte* bytes = block)
+        {
+            for (int at = 0; at < all; at += Vector128<byte>.Count) TSelf.Factors(bytes, at / Vector128<byte>.Count).AsSByte().CopyTo(factors[at..]);
+            blockScale = BitConverter.UInt16BitsToHalf(TSelf.Scale(bytes));
+            blockOffset = TSelf.HasOffsets ? BitConverter.UInt16BitsToHalf(TSelf.Offset(bytes)) : default;
+        }
+        factors[..groups].CopyTo(scales);
+        if (TSelf.HasOffsets) factors.Slice(groups, groups).CopyTo(offsets);
+    }
 
     static void IGgufBlock.ReadScales(ReadOnlySpan<byte> block, Span<float> scales, Span<float> offsets)
     {
