@@ -38,8 +38,8 @@ internal sealed unsafe partial class MappedFile : IDisposable
     /// <summary>Bytes of the file; the mapping itself is rounded up to whole pages.</summary>
     public long Length { get; }
 
-    /// <summary>Closed when this is disposed; tensors keep it to know that.</summary>
-    public SafeMemoryMappedViewHandle Handle => view.SafeMemoryMappedViewHandle;
+    /// <summary>Whether the bytes are gone.</summary>
+    public bool IsClosed => disposed;
 
     /// <exception cref="CheckpointException">The file cannot be opened or mapped, or is empty.</exception>
     public static MappedFile Open(string path)
@@ -122,7 +122,6 @@ internal sealed unsafe partial class MappedFile : IDisposable
             offset = next;
         }
     }
-
 
     /// <summary>Pages that a process has mapped stay in the system's cache, so the mapping goes first.</summary>
     private void GiveBack(int window)

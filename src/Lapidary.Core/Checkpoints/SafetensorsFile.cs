@@ -30,7 +30,7 @@ public sealed class SafetensorsFile : ICheckpoint
         nint data = file.Address + LengthPrefix + headerLength;
         tensors = new(header.Entries.Count, StringComparer.Ordinal);
         foreach (HeaderEntry entry in header.Entries)
-            tensors.Add(entry.Name, new StoredTensor(entry.Name, entry.DType, entry.Shape, data + (nint)entry.Begin, file.Handle));
+            tensors.Add(entry.Name, new StoredTensor(entry.Name, entry.DType, entry.Shape, data + (nint)entry.Begin, file));
     }
 
     public string Location { get; }

@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Lapidary.Checkpoints;
 
 /// <summary>
@@ -46,8 +44,14 @@ public sealed class StoredTensor
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, ByteLength - length);
-        ObjectDisposedException.ThrowIf(owner is SafeHandle { IsClosed: true }, typeof(ICheckpoint));
+        ObjectDisposedException.ThrowIf(owner is MappedFile { IsClosed: true }, typeof(ICheckpoint));
         return new ReadOnlySpan<byte>((byte*)Address + offset, length);
+    }
+
+    /// <summary>Tells, of each byte once, that it is not needed soon, so that a mapped file's memory may go.</summary>
+    internal void Release(long offset, long length)
+    {
+        if (owner is MappedFile file) file.Release(Address - file.Address + offset, length);
     }
 
     /// <summary>Entry <paramref name="index"/> along the first axis, e.g. one expert of [e, o, i], without copying.</summary>

@@ -1,3 +1,5 @@
+using Lapidary.Checkpoints;
+
 namespace Lapidary.Quantization;
 
 /// <summary>Zero points of the groups of a matrix.</summary>
@@ -13,12 +15,26 @@ internal sealed record ZeroPoints(PackedIntegers Stored, int Bits, int Plus)
     }
 }
 
+/// <summary>Tensors of a matrix that are needed until its last row has been packed.</summary>
+/// <param name="rows">Of the whole matrix, slices of which may be packed by themselves.</param>
+internal sealed class SharedTensors(IReadOnlyList<StoredTensor> tensors, int rows)
+{
+    private int left = rows;
+
+    public void Release(int count)
+    {
+        if (Interlocked.Add(ref left, -count) != 0) return;
+        foreach (StoredTensor tensor in tensors) tensor.Release(0, tensor.ByteLength);
+    }
+}
+
 /// <summary>A quantised matrix put together from where a layout keeps its codes, scales and zero points. Nothing is copied.</summary>
 /// <param name="zeros">null when the codes are signed or floating.</param>
 /// <param name="columnGroups">Group of each column with act-order; else empty.</param>
+/// <param name="shared">What rows have in common.</param>
 internal sealed class GroupedMatrix(
     string name, int rows, int columns, long byteLength, WeightFormat format, PackedIntegers codes, ScaleGrid scales,
-    ZeroPoints? zeros, int[] columnGroups)
+    ZeroPoints? zeros, int[] columnGroups, SharedTensors shared)
     : QuantizedMatrix(name, rows, columns, format)
 {
     public override long ByteLength => byteLength;
@@ -71,7 +87,13 @@ internal sealed class GroupedMatrix(
         ArgumentOutOfRangeException.ThrowIfGreaterThan(first, Rows - count);
         return new GroupedMatrix(
             $"{Name}[{first}:{first + count}]", count, Columns, byteLength * count / Math.Max(1, Rows), Format, codes.From(first), scales.From(first),
-            zeros is null ? null : zeros with { Stored = zeros.Stored.From(first) }, columnGroups);
+            zeros is null ? null : zeros with { Stored = zeros.Stored.From(first) }, columnGroups, shared);
+    }
+
+    public override void Release(int firstRow, int rows)
+    {
+        codes.Release(firstRow, rows);
+        shared.Release(rows);
     }
 
     private void Check(int row)

@@ -30,6 +30,9 @@ internal sealed class MatrixParts(ICheckpoint checkpoint, string module, int row
     /// <summary>Bytes of all tensors found so far, of this matrix alone.</summary>
     public long ByteLength => found.Values.Sum(tensor => tensor.ByteLength);
 
+    /// <summary>All tensors found so far, of this matrix alone.</summary>
+    public IEnumerable<StoredTensor> Tensors => found.Values;
+
     /// <summary>Whether the part is there.</summary>
     public bool Has(string part) => Names(part).Any(name => checkpoint.Find(name) is not null);
 

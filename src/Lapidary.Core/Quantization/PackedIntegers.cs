@@ -13,6 +13,15 @@ internal abstract class PackedIntegers
     /// <param name="values">As many as the grid has columns.</param>
     public abstract void ReadRow(int row, Span<byte> values);
 
+    /// <summary>The tensor whose bytes <see cref="Release"/> gives back by rows; null where rows lie in each other.</summary>
+    public virtual StoredTensor? ByRows => null;
+
+    /// <summary>As <see cref="StoredMatrix.Release"/>.</summary>
+    public virtual void Release(int first, int count)
+    {
+        // Rows that lie in each other go together, with the last.
+    }
+
     /// <summary>The same grid from row <paramref name="first"/> on.</summary>
     public abstract PackedIntegers From(int first);
 }
@@ -40,6 +49,10 @@ internal sealed class RowPacked(StoredTensor tensor, int bits, byte flip = 0, in
             values[i] = (byte)((value & mask) ^ flip);
         }
     }
+
+    public override StoredTensor? ByRows => tensor;
+
+    public override void Release(int first, int count) => tensor.Release((first + (long)firstRow) * rowBytes, count * rowBytes);
 
     public override PackedIntegers From(int first) => new RowPacked(tensor, bits, flip, firstRow + first);
 }

@@ -26,7 +26,9 @@ internal abstract class WeightLayout
         foreach (float value in format.Code!.Values)
             if (float.IsFinite(value)) largest = Math.Max(largest, Math.Abs(value));
         scales.RequireFinite(location, largest);
-        return new GroupedMatrix(parts.Name, parts.Rows, parts.Columns, parts.ByteLength, format, codes, scales, zeros, columnGroups);
+        return new GroupedMatrix(
+            parts.Name, parts.Rows, parts.Columns, parts.ByteLength, format, codes, scales, zeros, columnGroups,
+            new SharedTensors([.. parts.Tensors.Where(tensor => tensor != codes.ByRows)], parts.Rows));
     }
 
     /// <summary>The group of each column, or empty when it is column / group size.</summary>

@@ -16,7 +16,7 @@ public sealed class MappedFileTests
     }
 
     /// <summary>Bytes of the file that lie in this process's memory now.</summary>
-    private static long Resident(string path)
+    internal static long Resident(string path)
     {
         string[] lines = File.ReadAllLines("/proc/self/smaps");
         int mapping = Array.FindIndex(lines, line => line.EndsWith(path, StringComparison.Ordinal));

@@ -78,7 +78,7 @@ public sealed class GgufFile : IDisposable
 
     /// <summary>A tensor of plain elements, its axes but the last joined into rows.</summary>
     internal StoredTensor Stored(GgufTensor tensor, DType dtype)
-        => new(tensor.Name, dtype, [tensor.Rows, tensor.Shape[^1]], AddressOf(tensor), file.Handle);
+        => new(tensor.Name, dtype, [tensor.Rows, tensor.Shape[^1]], AddressOf(tensor), file);
 
     /// <exception cref="CheckpointException">The file is missing, unreadable, truncated or not well-formed.</exception>
     public static GgufFile Open(string path)
