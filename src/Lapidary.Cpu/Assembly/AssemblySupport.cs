@@ -24,6 +24,9 @@ public static class AssemblySupport
     /// <summary>What bfloat16 products use where they are assembled.</summary>
     public static string BFloat16Instructions => CpuFeatures.HasAvx512Bf16 ? "AVX512-BF16" : "AVX2, with hidden states in float32";
 
+    /// <summary>Why products of short rows go through vectors instead, or null.</summary>
+    public static string? RefusesShortRows(AssemblyUse use) => Refuses(use, CpuFeatures.HasAvx2Half, "AVX2 with FMA and F16C");
+
     private static string? Refuses(AssemblyUse use, bool supported, string instructions)
         => use == AssemblyUse.Refused ? "--no-assembly was given"
         : !supported ? $"the processor has no {instructions}"

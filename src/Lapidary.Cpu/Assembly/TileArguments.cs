@@ -26,4 +26,7 @@ internal unsafe struct TileArguments
 
     /// <summary>Weights that are needed soon: lines from here on are asked for.</summary>
     public byte* Ahead;
+
+    /// <summary>Bytes from one token's hidden states to the next, where they are not packed.</summary>
+    public nint ActivationStride;
 }

@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 using Lapidary.Checkpoints;
+using Lapidary.Cpu.Assembly;
 
 namespace Lapidary.Cpu.Gemm;
 
@@ -10,20 +10,20 @@ internal static class ShortRows
     /// <summary>Longest row that is packed.</summary>
     public const int MostColumns = 512;
 
-    public static WeightMatrix Load(StoredTensor tensor) => CpuFeatures.VectorBits switch
+    public static WeightMatrix Load(StoredTensor tensor, AssemblyUse assembly) => CpuFeatures.VectorBits switch
     {
-        512 => Load<V16>(tensor),
-        256 => Load<V8>(tensor),
-        128 => Load<V4>(tensor),
-        _ => Load<V1>(tensor),
+        512 => Load<V16>(tensor, assembly),
+        256 => Load<V8>(tensor, assembly),
+        128 => Load<V4>(tensor, assembly),
+        _ => Load<V1>(tensor, assembly),
     };
 
     /// <summary>With a width of choice, for tests.</summary>
-    public static WeightMatrix Load<TLane>(StoredTensor tensor) where TLane : struct, IFloatLane<TLane> => tensor.DType switch
+    public static WeightMatrix Load<TLane>(StoredTensor tensor, AssemblyUse assembly) where TLane : struct, IFloatLane<TLane> => tensor.DType switch
     {
-        DType.F32 => new ShortRows<TLane, Float32>(tensor),
-        DType.BF16 => new ShortRows<TLane, BFloat16>(tensor),
-        DType.F16 => new ShortRows<TLane, Float16>(tensor),
+        DType.F32 => new ShortRows<TLane, Float32>(tensor, assembly),
+        DType.BF16 => new ShortRows<TLane, BFloat16>(tensor, assembly),
+        DType.F16 => new ShortRows<TLane, Float16>(tensor, assembly),
         _ => throw new BackendException($"matrix {MessageText.Quote(tensor.Name)} is {tensor.DType}; the CPU multiplies F32, F16, BF16 and coded weights"),
     };
 }
@@ -37,55 +37,102 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
     where TLane : struct, IFloatLane<TLane>
     where TWeight : unmanaged, IWeightElement<TWeight>
 {
-    private const int PanelsAtOnce = 8, TokensAtOnce = 4;
-
-    // 16 sums leave AVX2's 16 registers nothing to multiply with.
-    private static readonly int panelsOfTile = TLane.Count == Vector256<float>.Count ? 2 : 4;
+    private const int PanelsAtOnce = 8, MostPanels = 4;
 
     private readonly StoredTensor source; // single rows are read there
+    private readonly TileKernels? assembled;
     private readonly int panels;
     private TWeight* packed; // [panel, column, lane]
 
-    public ShortRows(StoredTensor source) : base(checked((int)source.Shape[0]), checked((int)source.Shape[1]))
+    public ShortRows(StoredTensor source, AssemblyUse assembly) : base(checked((int)source.Shape[0]), checked((int)source.Shape[1]))
     {
         this.source = source;
         panels = (Rows + TLane.Count - 1) / TLane.Count;
-        packed = (TWeight*)LargePages.Allocate((nuint)ByteLength);
+        packed = (TWeight*)LargePages.Allocate((nuint)((panels + panels % ShortRowTile.Panels) * PanelBytes)); // the last tile reads whole panels
+        if (TLane.Count == ShortRowTile.Lanes && AssemblySupport.RefusesShortRows(assembly) is null) assembled = ShortRowTile.Kernels(source.DType, Columns);
         Pack();
     }
 
     ~ShortRows() => Free();
 
-    public override int Grain => TLane.Count;
+    public override int Grain => assembled is null ? TLane.Count : ShortRowTile.Panels * TLane.Count;
 
-    public override long ByteLength => (long)panels * TLane.Count * Columns * sizeof(TWeight);
+    public override long ByteLength => panels * PanelBytes;
 
     public override void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
     {
         if (from >= to) return;
-        float* sums = stackalloc float[Math.Max(PanelsAtOnce, TokensAtOnce * panelsOfTile) * TLane.Count];
-        int first = from / TLane.Count, end = (to + TLane.Count - 1) / TLane.Count, whole = tokens / TokensAtOnce * TokensAtOnce;
-        // The panels of a tile stay in the first cache while all tokens pass by.
-        for (int panel = first; whole > 0 && panel < end; panel += panelsOfTile)
+        if (tokens == 1) MultiplyOne(from, to, x, y);
+        else if (assembled is null) MultiplyCompiled(from, to, x, xStride, tokens, y, yStride);
+        else MultiplyAssembled(assembled, from, to, x, xStride, tokens, y, yStride);
+    }
+
+    private void MultiplyOne(int from, int to, float* x, float* y)
+    {
+        float* sums = stackalloc float[PanelsAtOnce * TLane.Count];
+        int end = (to + TLane.Count - 1) / TLane.Count;
+        for (int panel = from / TLane.Count; panel < end; panel += PanelsAtOnce)
         {
-            int count = Math.Min(panelsOfTile, end - panel), computed = count <= 2 ? 2 : panelsOfTile;
-            for (int t = 0; t < whole; t += TokensAtOnce)
+            int count = Math.Min(PanelsAtOnce, end - panel);
+            if (count > PanelsAtOnce / 2) EightByOne(panel, x, sums);
+            else FourByOne(panel, x, sums);
+            for (int p = 0; p < count; p++) PanelRows.Store<TLane>(sums + p * TLane.Count, panel + p, from, to, y);
+        }
+    }
+
+    /// <summary>The panels of a tile stay in the first cache while all tokens pass by.</summary>
+    private void MultiplyCompiled(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
+    {
+        const int Together = 4;
+        float* sums = stackalloc float[Together * MostPanels * TLane.Count];
+        int end = (to + TLane.Count - 1) / TLane.Count, most = TLane.Count == ShortRowTile.Lanes ? 2 : MostPanels; // 16 sums leave AVX2's 16 registers nothing to multiply with
+        for (int panel = from / TLane.Count; panel < end; panel += most)
+        {
+            int count = Math.Min(most, end - panel), computed = count <= 2 ? 2 : most;
+            for (int t = 0; t < tokens; t += Together)
             {
-                if (computed == 2) TwoByFour(panel, x + t * xStride, xStride, sums);
-                else FourByFour(panel, x + t * xStride, xStride, sums);
-                for (int i = 0; i < TokensAtOnce; i++)
-                    for (int p = 0; p < count; p++)
-                        PanelRows.Store<TLane>(sums + (computed * i + p) * TLane.Count, panel + p, from, to, y + (t + i) * yStride);
+                int present = Math.Min(Together, tokens - t);
+                if (computed == 2) TwoByFour(panel, x + t * xStride, xStride, present, sums);
+                else FourByFour(panel, x + t * xStride, xStride, present, sums);
+                Store(sums, computed, panel, count, present, from, to, y + t * yStride, yStride);
             }
         }
-        for (int t = whole; t < tokens; t++)
-            for (int panel = first; panel < end; panel += PanelsAtOnce)
+    }
+
+    /// <summary>As <see cref="MultiplyCompiled"/>.</summary>
+    private void MultiplyAssembled(TileKernels kernels, int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
+    {
+        const int Together = ShortRowTile.Panels;
+        float* sums = stackalloc float[Together * ShortRowTile.MaxTokens * TLane.Count];
+        int end = (to + TLane.Count - 1) / TLane.Count;
+        TokenTiles tiles = new(tokens, ShortRowTile.MaxTokens);
+        for (int panel = from / TLane.Count; panel < end; panel += Together)
+        {
+            int count = Math.Min(Together, end - panel);
+            bool whole = count == Together && panel * TLane.Count >= from && (panel + count) * TLane.Count <= to;
+            for (int tile = 0; tile < tiles.Count; tile++)
             {
-                int count = Math.Min(PanelsAtOnce, end - panel);
-                if (count > PanelsAtOnce / 2) EightByOne(panel, x + t * xStride, sums);
-                else FourByOne(panel, x + t * xStride, sums);
-                for (int p = 0; p < count; p++) PanelRows.Store<TLane>(sums + p * TLane.Count, panel + p, from, to, y + t * yStride);
+                int t = tiles.First(tile), present = tiles.First(tile + 1) - t;
+                TileArguments arguments = new()
+                {
+                    Weights = (byte*)Panel(panel),
+                    Activations = (byte*)(x + t * xStride),
+                    ActivationStride = xStride * sizeof(float),
+                    Output = whole ? y + t * yStride + panel * TLane.Count : sums,
+                    OutputStride = (whole ? yStride : Together * TLane.Count) * sizeof(float),
+                };
+                kernels.Run(present, &arguments);
+                if (!whole) Store(sums, Together, panel, count, present, from, to, y + t * yStride, yStride);
             }
+        }
+    }
+
+    /// <param name="sums">[token, computed, lane]</param>
+    private static void Store(float* sums, int computed, int panel, int count, int tokens, int from, int to, float* y, nint yStride)
+    {
+        for (int t = 0; t < tokens; t++)
+            for (int p = 0; p < count; p++)
+                PanelRows.Store<TLane>(sums + (computed * t + p) * TLane.Count, panel + p, from, to, y + t * yStride);
     }
 
     public override void CopyRow(int row, float scale, float* output)
@@ -117,6 +164,8 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
             for (int column = 0; column < Columns; column++, target += TLane.Count) *target = row < Rows ? stored[column] : default;
         }
     }
+
+    private long PanelBytes => (long)Columns * TLane.Count * sizeof(TWeight);
 
     private TWeight* Panel(int panel) => packed + (nint)panel * Columns * TLane.Count;
 
@@ -164,10 +213,10 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
 
     /// <param name="sums">[token, panel, lane]</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void FourByFour(int panel, float* x, nint xStride, float* sums)
+    private void FourByFour(int panel, float* x, nint xStride, int tokens, float* sums)
     {
         TWeight* w0 = Panel(panel), w1 = PanelOrLast(panel + 1), w2 = PanelOrLast(panel + 2), w3 = PanelOrLast(panel + 3);
-        float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride;
+        float* x1 = x + Math.Min(1, tokens - 1) * xStride, x2 = x + Math.Min(2, tokens - 1) * xStride, x3 = x + Math.Min(3, tokens - 1) * xStride;
         TLane a0 = TLane.Zero, a1 = TLane.Zero, a2 = TLane.Zero, a3 = TLane.Zero, b0 = TLane.Zero, b1 = TLane.Zero, b2 = TLane.Zero, b3 = TLane.Zero, c0 = TLane.Zero, c1 = TLane.Zero, c2 = TLane.Zero, c3 = TLane.Zero, d0 = TLane.Zero, d1 = TLane.Zero, d2 = TLane.Zero, d3 = TLane.Zero;
         for (nint column = 0, at = 0; column < Columns; column++, at += TLane.Count)
         {
@@ -201,10 +250,10 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
 
     /// <param name="sums">[token, panel, lane]</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void TwoByFour(int panel, float* x, nint xStride, float* sums)
+    private void TwoByFour(int panel, float* x, nint xStride, int tokens, float* sums)
     {
         TWeight* w = Panel(panel), v = PanelOrLast(panel + 1);
-        float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride;
+        float* x1 = x + Math.Min(1, tokens - 1) * xStride, x2 = x + Math.Min(2, tokens - 1) * xStride, x3 = x + Math.Min(3, tokens - 1) * xStride;
         TLane a0 = TLane.Zero, a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
         for (nint column = 0, at = 0; column < Columns; column++, at += TLane.Count)
         {

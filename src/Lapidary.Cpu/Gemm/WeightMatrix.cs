@@ -38,7 +38,7 @@ internal abstract unsafe class WeightMatrix : IDisposable
     /// <summary>The fastest way that the arithmetic allows.</summary>
     public static WeightMatrix Load(StoredMatrix matrix, CpuOptions options) => matrix switch
     {
-        DenseMatrix dense when options.Arithmetic == Arithmetic.Exact && dense.Columns <= ShortRows.MostColumns => ShortRows.Load(dense.Tensor),
+        DenseMatrix dense when options.Arithmetic == Arithmetic.Exact && dense.Columns <= ShortRows.MostColumns => ShortRows.Load(dense.Tensor, options.Assembly),
         _ when options.Arithmetic == Arithmetic.Exact => Load(matrix),
         QuantizedMatrix quantized when PanelLayout.Refusal(quantized.Format) is null => LoadInteger(quantized, options),
         DenseMatrix { Tensor.DType: DType.BF16 } dense when BFloat16Matrix.Refusal(options.Assembly, dense.Tensor) is null

@@ -1,5 +1,8 @@
 using Lapidary.Checkpoints;
+using Lapidary.Cpu;
+using Lapidary.Cpu.Assembly;
 using Lapidary.Cpu.Gemm;
+using Lapidary.Tests.Cpu.Assembly;
 
 namespace Lapidary.Tests.Gemm;
 
@@ -12,14 +15,14 @@ public sealed unsafe class ShortRowsTests
         return [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() * 4 - 2)];
     }
 
-    private static float[] Multiply<TLane>(ReadOnlySpan<byte> weights, DType dtype, int rows, int columns, float[] x, int tokens, int from, int to)
+    private static float[] Multiply<TLane>(ReadOnlySpan<byte> weights, DType dtype, int rows, int columns, float[] x, int tokens, int from, int to, AssemblyUse assembly = AssemblyUse.Allowed)
         where TLane : struct, IFloatLane<TLane>
     {
         float[] y = new float[tokens * rows];
         fixed (byte* w = weights)
         fixed (float* xs = x, ys = y)
         {
-            using WeightMatrix matrix = ShortRows.Load<TLane>(new StoredTensor("w", dtype, [rows, columns], (nint)w, owner: null));
+            using WeightMatrix matrix = ShortRows.Load<TLane>(new StoredTensor("w", dtype, [rows, columns], (nint)w, owner: null), assembly);
             matrix.Multiply(from, to, xs, columns, tokens, ys, rows);
         }
         return y;
@@ -61,7 +64,7 @@ public sealed unsafe class ShortRowsTests
         return Math.Sqrt(error / norm);
     }
 
-    public static MatrixTheoryData<DType, int> Cases() => new([DType.F32, DType.F16, DType.BF16], [1, 4, 11]);
+    public static MatrixTheoryData<DType, int> Cases() => new([DType.F32, DType.F16, DType.BF16], [1, 2, 3, 4, 5, 6, 11]);
 
     [Theory, MemberData(nameof(Cases))]
     public void Results_are_sums_of_products(DType dtype, int tokens)
@@ -72,6 +75,7 @@ public sealed unsafe class ShortRowsTests
             float[] x = Values(tokens * columns, seed: 4), other = Values(tokens * columns, seed: 5);
             foreach (float[] y in (float[][])[
                 Multiply<V16>(bytes, dtype, rows, columns, x, tokens, 0, rows), Multiply<V8>(bytes, dtype, rows, columns, x, tokens, 0, rows),
+                Multiply<V8>(bytes, dtype, rows, columns, x, tokens, 0, rows, AssemblyUse.Refused),
                 Multiply<V4>(bytes, dtype, rows, columns, x, tokens, 0, rows), Multiply<V1>(bytes, dtype, rows, columns, x, tokens, 0, rows)])
             {
                 Assert.True(RelativeError(weights, rows, columns, x, tokens, y) < 2e-6, $"{rows} x {columns}");
@@ -83,14 +87,41 @@ public sealed unsafe class ShortRowsTests
     [Fact]
     public void A_token_does_not_depend_on_its_neighbours_nor_a_row_on_its_share()
     {
-        (byte[] bytes, _) = Weights(DType.BF16, 150 * 88);
-        float[] x = Values(13 * 88, seed: 4), all = Multiply<V16>(bytes, DType.BF16, 150, 88, x, 13, 0, 150);
+        Holds<V16>(AssemblyUse.Refused);
+        Holds<V8>(AssemblyUse.Refused);
+        Holds<V8>(AssemblyUse.Allowed);
+    }
+
+    private static void Holds<TLane>(AssemblyUse assembly) where TLane : struct, IFloatLane<TLane>
+    {
+        (byte[] bytes, _) = Weights(DType.BF16, 150 * 87);
+        float[] x = Values(13 * 87, seed: 4), all = Multiply<TLane>(bytes, DType.BF16, 150, 87, x, 13, 0, 150, assembly);
         for (int tokens = 1; tokens < 13; tokens++)
-            Assert.Equal(all[((13 - tokens) * 150)..], Multiply<V16>(bytes, DType.BF16, 150, 88, x[((13 - tokens) * 88)..], tokens, 0, 150));
-        foreach ((int from, int to) in (ReadOnlySpan<(int, int)>)[(16, 150), (0, 64), (5, 141), (7, 7)])
+            Assert.Equal(all[((13 - tokens) * 150)..], Multiply<TLane>(bytes, DType.BF16, 150, 87, x[((13 - tokens) * 87)..], tokens, 0, 150, assembly));
+        foreach ((int from, int to) in (ReadOnlySpan<(int, int)>)[(16, 150), (0, 64), (5, 141), (8, 24), (7, 7)])
         {
-            float[] part = Multiply<V16>(bytes, DType.BF16, 150, 88, x, 13, from, to);
+            float[] part = Multiply<TLane>(bytes, DType.BF16, 150, 87, x, 13, from, to, assembly);
             for (int i = 0; i < part.Length; i++) Assert.Equal(i % 150 >= from && i % 150 < to ? all[i] : 0, part[i]);
         }
+    }
+
+    [Theory, InlineData(DType.F32), InlineData(DType.F16), InlineData(DType.BF16)]
+    public void Assembled_kernels_give_the_bits_of_compiled_ones(DType dtype)
+    {
+        if (AssemblySupport.RefusesShortRows(AssemblyUse.Allowed) is { } refusal) Assert.Skip(refusal);
+        foreach ((int rows, int columns) in (ReadOnlySpan<(int, int)>)[(1, 1), (8, 3), (40, 66), (129, 256)])
+            for (int tokens = 1; tokens <= 14; tokens++)
+            {
+                (byte[] bytes, _) = Weights(dtype, rows * columns);
+                float[] x = Values(tokens * columns, seed: 4);
+                Assert.Equal(Multiply<V8>(bytes, dtype, rows, columns, x, tokens, 0, rows, AssemblyUse.Refused), Multiply<V8>(bytes, dtype, rows, columns, x, tokens, 0, rows));
+            }
+    }
+
+    [Theory, InlineData(DType.F32), InlineData(DType.F16), InlineData(DType.BF16)]
+    public void Kernels_use_instructions_of_AVX2_only(DType dtype)
+    {
+        for (int tokens = 1; tokens <= ShortRowTile.MaxTokens; tokens++)
+            foreach (Iced.Intel.Instruction instruction in Disassembly.Of(new ShortRowTile(dtype, 70).Assemble(tokens))) Disassembly.IsOfAvx2(instruction);
     }
 }
