@@ -151,13 +151,13 @@ public sealed unsafe class CpuKernels : IKernels
     public void Rotate(IBuffer x, IBuffer cosSin, int headDim)
     {
         RotateJob job = new((CpuBuffer)x, (CpuBuffer)cosSin, headDim);
-        pool.Run(ref job, Elements(x));
+        pool.Run(ref job, WorkerPool.ElementOperations * Elements(x));
     }
 
     public void StoreKeysValues(IBuffer keys, IBuffer values, IBuffer slots, IKeyValues cache)
     {
         StoreJob job = new((CpuBuffer)keys, (CpuBuffer)values, (CpuBuffer)slots, (CpuKeyValues)cache);
-        pool.Run(ref job, Elements(keys));
+        pool.Run(ref job, WorkerPool.ElementOperations * Elements(keys));
     }
 
     public void CopyKeysValues(IKeyValues cache, int fromBlock, int toBlock, int positions) => ((CpuKeyValues)cache).Copy(fromBlock, toBlock, positions);
@@ -217,34 +217,37 @@ public sealed unsafe class CpuKernels : IKernels
     public void GatedActivation(IGatedActivation activation, IBuffer gate, IBuffer up, IBuffer output)
     {
         ActivateJob job = new((CpuActivation)activation, (CpuBuffer)gate, (CpuBuffer)up, (CpuBuffer)output);
-        pool.Run(ref job, 16 * Elements(gate)); // an exponential costs about that many additions
+        pool.Run(ref job, ExponentialOperations * Elements(gate));
     }
 
     public void RouteTopK(IBuffer logits, IBuffer perExpertScale, IBuffer ids, IBuffer weights)
-        => Routing.TopK((CpuBuffer)logits, (CpuBuffer)perExpertScale, (CpuBuffer)ids, (CpuBuffer)weights);
+    {
+        RouteJob job = new((CpuBuffer)logits, (CpuBuffer)perExpertScale, (CpuBuffer)ids, (CpuBuffer)weights);
+        pool.Run(ref job, ExponentialOperations * Elements(logits) * ids.Columns); // each choice looks at all of them
+    }
 
     public void AddBias(IBuffer bias, IBuffer x)
     {
         AddBiasJob job = new((CpuBuffer)bias, (CpuBuffer)x);
-        pool.Run(ref job, Elements(x));
+        pool.Run(ref job, WorkerPool.ElementOperations * Elements(x));
     }
 
     public void Add(IBuffer x, IBuffer residual)
     {
         AddJob job = new((CpuBuffer)x, (CpuBuffer)residual);
-        pool.Run(ref job, Elements(x));
+        pool.Run(ref job, WorkerPool.ElementOperations * Elements(x));
     }
 
     public void Scale(IBuffer x, float factor)
     {
         ScaleJob job = new((CpuBuffer)x, factor);
-        pool.Run(ref job, Elements(x));
+        pool.Run(ref job, WorkerPool.ElementOperations * Elements(x));
     }
 
     public void Softcap(IBuffer x, float cap)
     {
         SoftcapJob job = new((CpuBuffer)x, cap);
-        pool.Run(ref job, 8 * Elements(x));
+        pool.Run(ref job, ExponentialOperations * Elements(x));
     }
 
     public void GatherRows(IBuffer x, IBuffer rows, IBuffer output)
@@ -259,8 +262,11 @@ public sealed unsafe class CpuKernels : IKernels
     private void Normalize(CpuBuffer x, CpuBuffer? weight, int group, float eps, CpuBuffer output)
     {
         RmsNormJob job = new(x, weight, group, eps, output);
-        pool.Run(ref job, Elements(x));
+        pool.Run(ref job, WorkerPool.ElementOperations * Elements(x));
     }
+
+    /// <summary>Multiply-adds that take as long as an exponential.</summary>
+    private const long ExponentialOperations = 16;
 
     private static long Elements(IBuffer x) => (long)x.Rows * x.Columns;
 }

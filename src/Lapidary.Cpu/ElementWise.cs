@@ -59,12 +59,16 @@ internal static unsafe class ElementWise
 
     /// <summary>x *= factor.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Scale<TLane>(float* x, float factor, int n) where TLane : struct, IFloatLane<TLane>
+    public static void Scale<TLane>(float* x, float factor, int n) where TLane : struct, IFloatLane<TLane> => Scale<TLane>(x, factor, x, n);
+
+    /// <summary>output = x · factor.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Scale<TLane>(float* x, float factor, float* output, int n) where TLane : struct, IFloatLane<TLane>
     {
         TLane factors = TLane.Const(factor);
         int i = 0;
-        for (; i <= n - TLane.Count; i += TLane.Count) TLane.Store(TLane.Load(x + i) * factors, x + i);
-        for (; i < n; i++) x[i] *= factor;
+        for (; i <= n - TLane.Count; i += TLane.Count) TLane.Store(TLane.Load(x + i) * factors, output + i);
+        for (; i < n; i++) output[i] = x[i] * factor;
     }
 }
 

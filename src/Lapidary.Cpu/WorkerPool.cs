@@ -17,6 +17,9 @@ internal interface IParallelJob
 /// </summary>
 internal sealed unsafe class WorkerPool : IDisposable
 {
+    /// <summary>Multiply-adds of a product that take as long as reading, changing and writing one number.</summary>
+    public const long ElementOperations = 8;
+
     // About 30 µs: longer than the gap between two operations of a layer, shorter than anyone would notice.
     private const int SpinsBeforeSleep = 2000;
 
@@ -48,7 +51,7 @@ internal sealed unsafe class WorkerPool : IDisposable
     public int Workers { get; }
 
     /// <summary>Runs the job on all workers, or on the caller alone when it is too small to share.</summary>
-    /// <param name="operations">Rough number of multiply-adds (or elements) in the job.</param>
+    /// <param name="operations">Rough number of multiply-adds in the job, or <see cref="ElementOperations"/> for each element.</param>
     public void Run<TJob>(ref TJob job, long operations) where TJob : struct, IParallelJob
     {
         // Waking the others costs about a microsecond: a few ten thousand operations.

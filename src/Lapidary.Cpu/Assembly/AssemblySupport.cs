@@ -27,6 +27,9 @@ public static class AssemblySupport
     /// <summary>Why products of short rows go through vectors instead, or null.</summary>
     public static string? RefusesShortRows(AssemblyUse use) => Refuses(use, CpuFeatures.HasAvx2Half, "AVX2 with FMA and F16C");
 
+    /// <summary>What products of short rows use where they are assembled.</summary>
+    public static string ShortRowInstructions => CpuFeatures.VectorBits == 512 ? "AVX-512" : "AVX2";
+
     private static string? Refuses(AssemblyUse use, bool supported, string instructions)
         => use == AssemblyUse.Refused ? "--no-assembly was given"
         : !supported ? $"the processor has no {instructions}"

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Lapidary.Cpu.Attention;
 
@@ -19,7 +20,7 @@ internal static unsafe class KeyProducts
     {
         for (int q = 0, step; q < count; q += step)
         {
-            step = QueryBlock.Together(count - q);
+            step = QueryBlock.Together(Math.Min(count - q, TLane.Count == Vector256<float>.Count ? 2 : 4)); // 16 sums leave AVX2's 16 registers nothing to multiply with
             float* from = queries + (nint)q * dim, to = scores + q * QueryBlock.TileKeys;
             if (step == 4) Four<TLane, THead>(from, dim, keys, at, blockBytes, q == 0 ? ahead : 0, to);
             else if (step == 2) Two<TLane, THead>(from, dim, keys, at, blockBytes, q == 0 ? ahead : 0, to);

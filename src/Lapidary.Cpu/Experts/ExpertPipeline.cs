@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Lapidary.Cpu.Gemm;
 using Lapidary.Cpu.Lora;
 using Lapidary.Experts;
@@ -7,8 +8,8 @@ namespace Lapidary.Cpu.Experts;
 
 /// <summary>
 /// Routed experts over rows in blocks of one expert: inputs are gathered or rewritten, gate and up multiplied and the activation
-/// applied while a block is in cache, down multiplied with the routing weight at its end, and each token sums its k results in
-/// slot order. Workers share the columns of every matrix, so any routing loads them evenly.
+/// applied while a block is in cache, down multiplied, and each token sums its k results times their routing weights in slot
+/// order. Workers share the columns of every matrix, so any routing loads them evenly.
 /// </summary>
 internal sealed unsafe class ExpertPipeline : IExpertLayer
 {
@@ -46,13 +47,13 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         if (inputForm is null || lora is not null)
         {
             var gather = new GatherJob(step);
-            pool.Run(ref gather, (long)pairs * spec.HiddenSize);
+            pool.Run(ref gather, WorkerPool.ElementOperations * pairs * spec.HiddenSize);
         }
         ShrinkInputs(step, lora, pairs);
         if (inputForm is not null)
         {
             var write = new WriteInputsJob(step, inputForm);
-            pool.Run(ref write, (long)pairs * spec.HiddenSize);
+            pool.Run(ref write, WorkerPool.ElementOperations * pairs * spec.HiddenSize);
         }
         var gateUp = new GateUpJob(step, lora);
         pool.Run(ref gateUp, 2 * operations);
@@ -60,12 +61,12 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         if (downForm is not null)
         {
             var write = new WriteActivationsJob(step, downForm);
-            pool.Run(ref write, (long)pairs * spec.IntermediateSize);
+            pool.Run(ref write, WorkerPool.ElementOperations * pairs * spec.IntermediateSize);
         }
         var down = new DownJob(step, lora);
         pool.Run(ref down, operations);
         var sum = new SumJob(step);
-        pool.Run(ref sum, (long)pairs * spec.HiddenSize);
+        pool.Run(ref sum, WorkerPool.ElementOperations * pairs * spec.HiddenSize);
     }
 
     public void Dispose() => matrices.Dispose();
@@ -217,19 +218,20 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
                     matrices.DownWritten(block.Expert, from, to, step.Written(block.First, form), block.Count, step.Row(block.First), step.Hidden);
                 else
                     matrices.Down(block.Expert, from, to, step.Gate(block.First), step.Intermediate, block.Count, step.Row(block.First), step.Hidden);
+                if (lora is not { } updates) continue;
                 for (int row = block.First; row < block.First + block.Count; row++)
                 {
                     int pair = step.Layer.rows.Pair(row);
-                    if (lora is { } updates) updates.Of(pair)?.ExpandDown(updates.LowRank(pair), from, to, step.Row(row));
-                    ElementWise.Scale<TLane>(step.Row(row) + from, step.Factor(pair), to - from);
+                    updates.Of(pair)?.ExpandDown(updates.LowRank(pair), from, to, step.Row(row));
                 }
             }
         }
     }
 
-    /// <summary>Each token sums its k results in slot order.</summary>
+    /// <summary>Each token sums its k results times their routing weights in slot order.</summary>
     private readonly struct SumJob(Step step) : IParallelJob
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
         {
             int k = step.Layer.spec.TopK;
@@ -237,9 +239,13 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
             for (int token = from; token < to; token++)
             {
                 float* output = step.Output.Row(token);
-                new Span<float>(output, step.Hidden).Clear();
                 for (int slot = 0; slot < k; slot++)
-                    ElementWise.AddScaled<TLane>(step.Row(step.Layer.rows.Row(token * k + slot)), 1, output, step.Hidden);
+                {
+                    int pair = token * k + slot;
+                    float* result = step.Row(step.Layer.rows.Row(pair));
+                    if (slot == 0) ElementWise.Scale<TLane>(result, step.Factor(pair), output, step.Hidden);
+                    else ElementWise.AddScaled<TLane>(result, step.Factor(pair), output, step.Hidden);
+                }
             }
         }
     }

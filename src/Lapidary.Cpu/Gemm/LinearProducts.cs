@@ -56,7 +56,7 @@ internal sealed unsafe class LinearProducts(WorkerPool pool) : IDisposable
         form = current;
         written.Reserve(x.Rows * current.RowBytes / sizeof(float) + 1);
         WriteFormJob job = new(current, x.Row(0), x.Stride, x.Rows, (byte*)written.Floats);
-        pool.Run(ref job, (long)x.Rows * x.Columns);
+        pool.Run(ref job, WorkerPool.ElementOperations * x.Rows * x.Columns);
     }
 
     private static void Copy(CpuBuffer from, CpuBuffer to)

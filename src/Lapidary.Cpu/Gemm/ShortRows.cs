@@ -67,6 +67,7 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
         else MultiplyAssembled(assembled, from, to, x, xStride, tokens, y, yStride);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MultiplyOne(int from, int to, float* x, float* y)
     {
         float* sums = stackalloc float[PanelsAtOnce * TLane.Count];
@@ -81,6 +82,7 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
     }
 
     /// <summary>The panels of a tile stay in the first cache while all tokens pass by.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MultiplyCompiled(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
     {
         const int Together = 4;
@@ -100,6 +102,7 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
     }
 
     /// <summary>As <see cref="MultiplyCompiled"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void MultiplyAssembled(TileKernels kernels, int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
     {
         const int Together = ShortRowTile.Panels;
