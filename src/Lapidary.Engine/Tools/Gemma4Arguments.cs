@@ -8,8 +8,8 @@ namespace Lapidary.Tools;
 /// pair  := key ":" value        key bare, or between string markers, or in double quotes
 /// value := marker text marker | "{" pairs "}" | "[" values "]" | bare word
 /// </code>
-/// A bare word is given out when it is complete, the rest at once. Superfluous commas, missing closing brackets and missing
-/// values (which become "") are forgiven.
+/// A bare word is given out when it is complete, the rest at once. Superfluous commas, missing colons before strings, missing
+/// closing brackets and missing values (which become "") are forgiven.
 /// </summary>
 internal sealed class Gemma4Arguments
 {
@@ -65,6 +65,7 @@ internal sealed class Gemma4Arguments
                     EndQuotedKey();
                     TakeValue(c);
                 }
+                else if (!char.IsWhiteSpace(c)) word.Append(c);
                 break;
             case State.Value:
                 TakeValue(c);
@@ -105,8 +106,15 @@ internal sealed class Gemma4Arguments
                 state = State.Value;
                 BeginQuoted();
                 break;
-            case State.Key or State.AfterValue or State.AfterQuotedKey:
-                TakeWord();
+            case State.Key when word.Length > 0: // the colon is missing
+                EndKey();
+                BeginQuoted();
+                break;
+            case State.AfterQuotedKey:
+                EndQuotedKey();
+                BeginQuoted();
+                break;
+            case State.Key or State.AfterValue:
                 state = State.QuotedKey;
                 break;
         }
@@ -127,6 +135,7 @@ internal sealed class Gemma4Arguments
                 EndKey();
                 break;
             case State.AfterQuotedKey:
+            case State.QuotedKey when word.Length > 0:
                 EndQuotedKey();
                 break;
         }

@@ -19,7 +19,7 @@ internal sealed class JsonCallReader(
     private StringBuilder arguments = new();
     private State state;
     private string? name;
-    private bool inList, isGivenOut, isArguments, hasArguments;
+    private bool inList, isGivenOut, isArguments, hasArguments, hasOthers; // members that are no part of a call
 
     protected override void Read(char c)
     {
@@ -43,6 +43,9 @@ internal sealed class JsonCallReader(
             case State.AfterValue:
                 TakeAfterValue(c);
                 break;
+            case State.Rest:
+                Output.Content(c);
+                break;
         }
     }
 
@@ -61,6 +64,7 @@ internal sealed class JsonCallReader(
             EndValue();
             if (IsDone) return;
         }
+        hasOthers |= state == State.Key && value is not null; // a key that breaks off
         if (end == OutputEnd.Complete && name is not null) EndObject();
         else if (isGivenOut) EndCall();
         else Fail();
@@ -87,7 +91,7 @@ internal sealed class JsonCallReader(
     {
         name = null;
         arguments = new StringBuilder();
-        (isGivenOut, hasArguments) = (false, false);
+        (isGivenOut, hasArguments, hasOthers) = (false, false, false);
         state = State.Key;
     }
 
@@ -113,7 +117,9 @@ internal sealed class JsonCallReader(
         if (!value.IsClosed) return;
         value = null;
         state = State.Colon;
-        if (Trust == CallTrust.InText && name is null && !CallKeys.Contains(key.ToString())) FailObject(); // JSON, but no call
+        if (CallKeys.Contains(key.ToString())) return;
+        hasOthers = true;
+        if (Trust == CallTrust.InText && name is null) FailObject(); // JSON, but no call
     }
 
     private void TakeColon(char c)
@@ -196,7 +202,7 @@ internal sealed class JsonCallReader(
 
     private void EndObject()
     {
-        if (name is null)
+        if (name is null || (hasOthers && !hasArguments)) // arguments under another key are not to be passed over
         {
             FailObject();
             return;
@@ -218,7 +224,7 @@ internal sealed class JsonCallReader(
         isGivenOut = true;
     }
 
-    /// <summary>This object is no call. What has gone out of it is closed.</summary>
+    /// <summary>This object is no call. What has gone out of it is closed, the rest of it is text.</summary>
     private void FailObject()
     {
         if (!isGivenOut)
@@ -226,11 +232,14 @@ internal sealed class JsonCallReader(
             Fail();
             return;
         }
+        char last = Source[^1];
         value?.Finish();
         EndCall();
         isGivenOut = false;
-        state = State.Rest; // up to the closing token
         IsDone = LastIsText = Trust == CallTrust.InText;
+        if (IsDone) return;
+        state = State.Rest; // up to the closing token
+        if (!char.IsLowSurrogate(last)) Output.Content(last); // whose first half was part of the call
     }
 
     private static string Decode(string json) => ArgumentValue.Unquoted(json);

@@ -4,8 +4,8 @@ namespace Lapidary.Tools;
 
 /// <summary>
 /// Copies a JSON value character by character, without white space, and repairs what models get wrong: control characters in
-/// strings, bad escapes, single quotes, Python's constants and numbers, superfluous and missing commas, missing closing
-/// brackets.
+/// strings, bad escapes, single quotes, Python's constants and numbers, strings without quotes in a container, superfluous and
+/// missing commas, missing closing brackets.
 /// </summary>
 internal sealed class LenientJson(StringBuilder json)
 {
@@ -186,9 +186,9 @@ internal sealed class LenientJson(StringBuilder json)
         string? value = found is "true" or "false" or "null" or "True" or "False" or "None"
             ? ArgumentValue.OfBare(found, JsonTypes.None)
             : ArgumentValue.Number(found);
-        json.Append(value ?? "null");
+        Failed |= value is null && open.Count == 0;
+        json.Append(value ?? (open.Count > 0 ? ArgumentValue.Quote(found) : "null"));
         EndValue();
-        Failed |= value is null;
     }
 
     private void EndValue()

@@ -20,6 +20,7 @@ internal sealed partial class PythonCallReader(
     private readonly Stack<PythonContainer> open = new(); // the list, the call, then containers of its arguments
     private readonly StringBuilder word = new();
     private readonly StringBuilder refused = new();       // calls before the first one given out that are text
+    private readonly StringBuilder leftOver = new();      // of a call that has gone out, what is no argument: text after it
     private StringBuilder json = new();
     private State state;
     private string name = "";
@@ -98,18 +99,19 @@ internal sealed partial class PythonCallReader(
     /// <summary>Closes what the model left open in its last call.</summary>
     private void CloseCall()
     {
+        if (state is State.String or State.StringStart or State.Escape) EndString();
+        else if (state == State.Word) EndWord();
+        else if (state == State.Opaque && isGivenOut) EndOpaque();
+        else if (state == State.Argument && isGivenOut) leftOver.Append(word);
         switch (state)
         {
-            case State.String or State.StringStart or State.Escape:
-                EndString();
-                break;
-            case State.Word:
-                EndWord();
+            case State.AfterKey when isGivenOut:
+                EndLoneKey();
                 break;
             case State.Opaque or State.Value or State.AfterKey when !isGivenOut:
                 isRefused = true;
                 break;
-            case State.Opaque or State.Value when (Top.AfterColon || Top.Kind == PythonBracket.Call) && !(state == State.Opaque && opaqueIsDropped):
+            case State.Value when Top.AfterColon || Top.Kind == PythonBracket.Call:
                 json.Append("null");
                 break;
         }
@@ -258,10 +260,7 @@ internal sealed partial class PythonCallReader(
     {
         if (opaqueQuote == '\0' && opaqueDepth == 0 && (c is ',' or ')' or ']' or '}' || (c == ':' && ExpectsKey && !opaqueIsDropped)))
         {
-            string text = word.ToString();
-            word.Clear();
-            state = State.AfterValue;
-            if (!opaqueIsDropped) EndScalar(text, ArgumentValue.Quote(text));
+            EndOpaque();
             Read(c);
             return;
         }
@@ -270,6 +269,15 @@ internal sealed partial class PythonCallReader(
         else if (c is '(' or '[' or '{') opaqueDepth++;
         else if (c is ')' or ']' or '}') opaqueDepth--;
         word.Append(c);
+    }
+
+    private void EndOpaque()
+    {
+        string text = word.ToString();
+        word.Clear();
+        state = State.AfterValue;
+        if (!opaqueIsDropped) EndScalar(text, ArgumentValue.Quote(text));
+        else if (isGivenOut) leftOver.Append(text);
     }
 
     /// <summary>A string, number or constant is complete: a value, or the first item in braces, or a key.</summary>
@@ -299,6 +307,13 @@ internal sealed partial class PythonCallReader(
             state = State.Value;
             return;
         }
+        EndLoneKey();
+        Read(c);
+    }
+
+    /// <summary>An item of a set, or a key without value.</summary>
+    private void EndLoneKey()
+    {
         if (Top.Kind == PythonBracket.Braces)
         {
             DecideSet();
@@ -312,7 +327,6 @@ internal sealed partial class PythonCallReader(
             json.Append(ArgumentValue.Quote(keyText)).Append(":null");
         }
         state = State.AfterValue;
-        Read(c);
     }
 
     private void DecideSet()
@@ -374,6 +388,8 @@ internal sealed partial class PythonCallReader(
         {
             if (!isGivenOut) GiveOut();
             EndCall();
+            Output.Content(leftOver.ToString());
+            leftOver.Clear();
         }
         state = State.Between;
         IsDone = open.Count == 0;

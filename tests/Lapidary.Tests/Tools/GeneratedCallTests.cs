@@ -10,7 +10,7 @@ public sealed class GeneratedCallTests
 {
     private static readonly string[] Formats = ["gemma4", "lfm2", "pythonic", "hermes", "llama3_json"];
 
-    private static Gen<string> OneOf(params string[] choices) => Gen.Int[0, choices.Length - 1].Select(i => choices[i]);
+    internal static Gen<string> OneOf(params string[] choices) => Gen.Int[0, choices.Length - 1].Select(i => choices[i]);
 
     private static readonly Gen<string> Text = Gen.OneOf(
         Gen.Char["abc XYZ019_"].Array[0, 12].Select(c => new string(c)),

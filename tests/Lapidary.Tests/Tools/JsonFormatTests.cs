@@ -83,7 +83,9 @@ public sealed class JsonFormatTests
         { "hermes", """{"name": "Paris"}""", """{"name": "Paris"}""", "", "" },
         { "hermes", "a {\"name\": \"f\"}", "a {\"name\": \"f\"}", "", "" },
         { "hermes", "{ no", "{ no", "", "" },
-        { "hermes", Open + """{"name":"f","arguments":{"a":@}}""" + Close + "x", "x", "", """f{"a":null}""" },
+        { "hermes", Open + """{"name":"f","arguments":{"a":@}}""" + Close + "x", "x", "", """f{"a":"@"}""" },
+        { "hermes", Open + """{"name":"f","arguments":{"a":b c, "d" 1}}""" + Close + "x", "c, \"d\" 1}}x", "", """f{"a":"b"}""" },
+        { "hermes", Open + """{"name":"f","args":{"a":1}}""" + Close, Open + """{"name":"f","args":{"a":1}}""" + Close, "", "" },
 
         { "hermes", """{"name":"f","arguments":{"a":1,"b"🙂}} x""", "🙂}} x", "", """f{"a":1,"b":null}""" },
 

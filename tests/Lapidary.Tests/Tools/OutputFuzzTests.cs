@@ -7,14 +7,14 @@ namespace Lapidary.Tests.Tools;
 /// <summary>Output that no format foresees: whatever comes, nothing throws, nothing is lost, and pieces do not matter.</summary>
 public sealed partial class OutputFuzzTests(ITestOutputHelper output)
 {
-    private static readonly string[] Parts =
+    internal static readonly string[] Parts =
     [
         "<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", "<|\"|>", "<turn|>", "<|tool_response>", "thought\n", "call:", "call:f{", "call:g(", "a:", "b=", "key:<|\"|>", "<|tool_call_start|>", "<|tool_call_end|>", "<|python_start|>", "<|python_end|>", "<tool_call>", "</tool_call>", "<|python_tag|>",
         "<think>", "</think>", "[", "]", "{", "}", "(", ")", ",", ":", "=", ";", "'", "\"", "\\", "\n", " ", "f(", "g(a=", "[f(", "[f(a='", "'''", "\"\"\"", "r'", "b'", "True", "None", "null", "-1", "07", "1.", "1e5", "\\x4", "\\u12", "\\N", "{\"name\":", "\"f\"", "\"arguments\":", "\"parameters\":{", "\"name\": \"f\", \"arguments\": {",
         "x", "text and more", "日", "🙂", "\ud83d", "\ude42", "\0", "\u2028", "<", "<|", "|>", "lambda x: x", "f(a=1)", "{'a': 1}", "call:get_weather{days:<|\"|>3<|\"|>,deep:{", "{\"name\":\"f\",\"arguments\":{\"a\":1}}",
     ];
 
-    private static readonly string[] Whole =
+    internal static readonly string[] Whole =
     [
         "<|channel>thought\nhm\n<channel|>Text <|tool_call>call:get_weather{city:<|\"|>Paris, {x}<|\"|>,days:3,deep:{codes:[1,null],n:<|\"|>2<|\"|>}}<tool_call|><|tool_call>call:g{}<tool_call|>",
         "<think>hm</think>Text <|tool_call_start|>[get_weather(city='it's', days=07, deep={'codes': [1, (2,)], \"n\": {3}}), g(a=r'\\d', b='''x''')]<|tool_call_end|>\nmore",

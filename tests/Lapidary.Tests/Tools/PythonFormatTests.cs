@@ -134,6 +134,8 @@ public sealed class PythonFormatTests
         { $"{Open}[f(a=1, b=[1, {{'c': 2", "", "", """f{"a":1,"b":[1,{"c":2}]}""" },
         { $"{Open}[f(a=1), g", "g", "", """f{"a":1}""" },
         { $"{Open}[f(a=", "[f(a=", "", "" },
+        { $"{Open}[f(a='it's', b={{'takes the rest: 1}})]{Close}x", "[f(a='it's', b={'takes the rest: 1})]x", "", "" },
+        { $"{Open}[f(a='{new string('x', 70)}', b={{'takes the rest: 1}})]{Close}x", "x", "", $$"""f{"a":"{{new string('x', 70)}}","b":["takes the rest: 1})]"]}""" },
         { $"{Open}[f(a='takes the rest{Close}x", "x", "", """f{"a":"takes the rest"}""" },
     };
 
@@ -165,7 +167,7 @@ public sealed class PythonFormatTests
         string longText = new('x', 100);
         ParsedOutput parsed = ParsedOutput.AtEverySplit("lfm2", $"{Open}[f(a='{longText}', b=g(1, ')'), c={{d, 2}}, *e, h=[i+1], j={{k: 1}}), g()]{Close}");
         Assert.Equal(["""f{"a":"LONG","b":"g(1, ')')","c":["d",2],"h":["i+1"],"j":{"k":1}}""".Replace("LONG", longText, StringComparison.Ordinal), "g{}"], parsed.Calls);
-        Assert.Equal("", parsed.Content);
+        Assert.Equal("*e", parsed.Content); // no argument: text after the call
     }
 
     [Theory]
