@@ -109,7 +109,7 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
         float* sums = stackalloc float[Together * ShortRowTile.MaxTokens * TLane.Count];
         int end = (to + TLane.Count - 1) / TLane.Count;
         TokenTiles tiles = new(tokens, ShortRowTile.MaxTokens);
-        for (int panel = from / TLane.Count; panel < end; panel += Together)
+        for (int panel = from / TLane.Count / Together * Together; panel < end; panel += Together)
         {
             int count = Math.Min(Together, end - panel);
             bool whole = count == Together && panel * TLane.Count >= from && (panel + count) * TLane.Count <= to;
