@@ -56,7 +56,7 @@ internal static class DoctorCommand
             ["memory"] = string.Create(CultureInfo.InvariantCulture, $"{memory.TotalAvailableMemoryBytes / 1e9:0.0} GB available to this process"),
             ["devices"] = "CPU",
             ["kernels"] = $"{CpuFeatures.VectorBits}-bit vectors: {CpuFeatures.WidthReason}",
-            ["exact arithmetic"] = $"weights as stored, hidden states and sums in float32 (HuggingFace checkpoints); short rows {Assembled(AssemblySupport.RefusesShortRows(AssemblyUse.Allowed), AssemblySupport.ShortRowInstructions)}",
+            ["exact arithmetic"] = $"weights as stored, hidden states and sums in float32 (HuggingFace checkpoints); short rows {Assembled(AssemblySupport.RefusesShortRows(AssemblyUse.Allowed, CpuFeatures.VectorBits), "AVX2")}",
             ["fast arithmetic"] = $"hidden states rounded (GGUF files, or --arithmetic fast): int8 {Assembled(AssemblySupport.RefusesInt8(AssemblyUse.Allowed), AssemblySupport.Int8Instructions)}; bfloat16 {Assembled(AssemblySupport.RefusesBFloat16(AssemblyUse.Allowed), AssemblySupport.BFloat16Instructions)}",
             ["keys and values"] = $"{kernels.DefaultKeyValueType.Name()} under exact arithmetic, {fast.DefaultKeyValueType.Name()} under fast; --kv-cache-dtype {string.Join(", ", KeyValueTypes.Names)}",
             ["expert backends"] = string.Join("; ", kernels.ExpertBackends.Select(b => $"{b.Name}: {b.Purpose}")),

@@ -24,11 +24,9 @@ public static class AssemblySupport
     /// <summary>What bfloat16 products use where they are assembled.</summary>
     public static string BFloat16Instructions => CpuFeatures.HasAvx512Bf16 ? "AVX512-BF16" : "AVX2, with hidden states in float32";
 
-    /// <summary>Why products of short rows go through vectors instead, or null.</summary>
-    public static string? RefusesShortRows(AssemblyUse use) => Refuses(use, CpuFeatures.HasAvx2Half, "AVX2 with FMA and F16C");
-
-    /// <summary>What products of short rows use where they are assembled.</summary>
-    public static string ShortRowInstructions => CpuFeatures.VectorBits == 512 ? "AVX-512" : "AVX2";
+    /// <summary>Why products of short rows go through vectors of that width instead, or null.</summary>
+    public static string? RefusesShortRows(AssemblyUse use, int vectorBits) => Refuses(use, CpuFeatures.HasAvx2Half, "AVX2 with FMA and F16C")
+        ?? (vectorBits == 256 ? null : $"their kernels are for vectors of 256 bits, not {vectorBits}");
 
     private static string? Refuses(AssemblyUse use, bool supported, string instructions)
         => use == AssemblyUse.Refused ? "--no-assembly was given"

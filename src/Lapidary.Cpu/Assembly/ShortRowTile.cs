@@ -12,9 +12,9 @@ namespace Lapidary.Cpu.Assembly;
 /// <param name="element">Of the panels.</param>
 internal sealed class ShortRowTile(DType element, int columns)
 {
-    public const int Panels = 2, MaxTokens = 6, Lanes = 8;
+    public const int Panels = 2, MaxTokens = 6;
 
-    private const int ColumnsTogether = 4, TokensOfPointer = 3; // base, base + stride, base + 2 strides
+    private const int Lanes = 8, ColumnsTogether = 4, TokensOfPointer = 3; // base, base + stride, base + 2 strides
 
     private static readonly AssemblerRegister64 Weights = r8, First = r9, Fourth = r10, Stride = r11;
     private static readonly ConcurrentDictionary<(DType Element, int Columns), Lazy<TileKernels>> kernels = new();

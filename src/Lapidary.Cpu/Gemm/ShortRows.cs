@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using Lapidary.Checkpoints;
 using Lapidary.Cpu.Assembly;
 
@@ -49,7 +50,7 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
         this.source = source;
         panels = (Rows + TLane.Count - 1) / TLane.Count;
         packed = (TWeight*)LargePages.Allocate((nuint)((panels + panels % ShortRowTile.Panels) * PanelBytes)); // the last tile reads whole panels
-        if (TLane.Count == ShortRowTile.Lanes && AssemblySupport.RefusesShortRows(assembly) is null) assembled = ShortRowTile.Kernels(source.DType, Columns);
+        if (AssemblySupport.RefusesShortRows(assembly, 32 * TLane.Count) is null) assembled = ShortRowTile.Kernels(source.DType, Columns);
         Pack();
     }
 
@@ -87,7 +88,7 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
     {
         const int Together = 4;
         float* sums = stackalloc float[Together * MostPanels * TLane.Count];
-        int end = (to + TLane.Count - 1) / TLane.Count, most = TLane.Count == ShortRowTile.Lanes ? 2 : MostPanels; // 16 sums leave AVX2's 16 registers nothing to multiply with
+        int end = (to + TLane.Count - 1) / TLane.Count, most = TLane.Count == Vector256<float>.Count ? 2 : MostPanels; // 16 sums leave AVX2's 16 registers nothing to multiply with
         for (int panel = from / TLane.Count; panel < end; panel += most)
         {
             int count = Math.Min(most, end - panel), computed = count <= 2 ? 2 : most;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Lapidary.Quantization;
 
@@ -72,6 +73,20 @@ internal unsafe interface IHalfScaledBlock<TSelf> : IGgufStepBlock<TSelf> where 
         TSelf.ReadHalfScales(block, out Half scale, out Half offset);
         (scales[0], offsets[0]) = ((float)scale, (float)offset);
     }
+}
+
+/// <summary>As <see cref="IHalfScaledBlock{TSelf}"/> with 5-bit codes: 32 fifth bits, then 16 bytes of nibbles.</summary>
+internal unsafe interface IFifthBitBlock<TSelf> : IHalfScaledBlock<TSelf> where TSelf : struct, IFifthBitBlock<TSelf>
+{
+    static abstract int FifthBitsAt { get; }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Vector128<byte> IStepBlock.Nibbles(byte* block, int step) => Vector128.Load(block + TSelf.FifthBitsAt + sizeof(uint));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Vector256<byte> IStepBlock.Above(byte* block, int step) => GgufBits.Bits(*(uint*)(block + TSelf.FifthBitsAt));
+
+    static Vector256<byte> IStepBlock.Codes(byte* block, int step) => GgufBits.Joined(TSelf.Nibbles(block, step), TSelf.Above(block, step));
 }
 
 /// <summary>A block of 256 elements whose groups have integer factors for the block's float16 scale and minimum, which is taken off.</summary>

@@ -33,35 +33,21 @@ internal readonly unsafe struct Q4_1 : IHalfScaledBlock<Q4_1>
 }
 
 /// <summary>half d; 32 fifth bits; 16 bytes of nibbles. (q - 16) · d</summary>
-internal readonly unsafe struct Q5_0 : IHalfScaledBlock<Q5_0>
+internal readonly unsafe struct Q5_0 : IFifthBitBlock<Q5_0>
 {
     public static CodeType Code => CodeType.Int(5);
     public static bool HasOffsets => false;
     public static int Bytes => 22;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<byte> Nibbles(byte* block, int step) => Vector128.Load(block + 6);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<byte> Above(byte* block, int step) => GgufBits.Bits(*(uint*)(block + 2));
-
-    public static Vector256<byte> Codes(byte* block, int step) => GgufBits.Joined(Nibbles(block, step), Above(block, step));
+    public static int FifthBitsAt => 2;
 }
 
 /// <summary>half d, half m; 32 fifth bits; 16 bytes of nibbles. q · d + m</summary>
-internal readonly unsafe struct Q5_1 : IHalfScaledBlock<Q5_1>
+internal readonly unsafe struct Q5_1 : IFifthBitBlock<Q5_1>
 {
     public static CodeType Code => CodeType.UInt(5);
     public static bool HasOffsets => true;
     public static int Bytes => 24;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<byte> Nibbles(byte* block, int step) => Vector128.Load(block + 8);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<byte> Above(byte* block, int step) => GgufBits.Bits(*(uint*)(block + 4));
-
-    public static Vector256<byte> Codes(byte* block, int step) => GgufBits.Joined(Nibbles(block, step), Above(block, step));
+    public static int FifthBitsAt => 4;
 }
 
 /// <summary>half d; 32 signed bytes. q · d</summary>
