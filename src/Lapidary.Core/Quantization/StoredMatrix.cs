@@ -53,6 +53,7 @@ public sealed class DenseMatrix : StoredMatrix
     public override long ByteLength => Tensor.ByteLength;
     public override void ReadRow(int row, Span<float> values) => Tensor.ReadSingles((long)row * Columns, values);
     public override StoredMatrix SliceRows(int first, int count) => new DenseMatrix(Tensor.Rows(first, count));
+    public override void Release(int firstRow, int rows) => Tensor.Release((long)firstRow * Columns * Tensor.DType.Size(), (long)rows * Columns * Tensor.DType.Size());
     public override void RequireFinite(string location) => FiniteCheck.Require(Tensor, location);
 }
 

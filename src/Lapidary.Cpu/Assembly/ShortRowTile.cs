@@ -10,20 +10,21 @@ namespace Lapidary.Cpu.Assembly;
 /// at the rate of its instructions, so that there are none but loads and products: compiled code has half as many again.
 /// </summary>
 /// <param name="element">Of the panels.</param>
-internal sealed class ShortRowTile(DType element, int columns)
+/// <param name="resumes">Whether sums go on from what is in the output.</param>
+internal sealed class ShortRowTile(DType element, int columns, bool resumes = false)
 {
     public const int Panels = 2, MaxTokens = 6;
 
     private const int Lanes = 8, ColumnsTogether = 4, TokensOfPointer = 3; // base, base + stride, base + 2 strides
 
     private static readonly AssemblerRegister64 Weights = r8, First = r9, Fourth = r10, Stride = r11;
-    private static readonly ConcurrentDictionary<(DType Element, int Columns), Lazy<TileKernels>> kernels = new();
+    private static readonly ConcurrentDictionary<(DType Element, int Columns, bool Resumes), Lazy<TileKernels>> kernels = new();
     private readonly Assembler code = new(64);
     private readonly int columnBytes = Lanes * element.Size();
 
     /// <summary>For panels of those elements.</summary>
-    public static TileKernels Kernels(DType element, int columns) => kernels.GetOrAdd((element, columns), size => new(()
-        => new AssembledKernels(MaxTokens, tokens => new ShortRowTile(size.Element, size.Columns).Assemble(tokens)))).Value;
+    public static TileKernels Kernels(DType element, int columns, bool resumes = false) => kernels.GetOrAdd((element, columns, resumes), kind => new(()
+        => new AssembledKernels(MaxTokens, tokens => new ShortRowTile(kind.Element, kind.Columns, kind.Resumes).Assemble(tokens)))).Value;
 
     /// <summary>The machine code of void kernel(TileArguments*) for that many tokens.</summary>
     public byte[] Assemble(int tokens)
@@ -35,7 +36,8 @@ internal sealed class ShortRowTile(DType element, int columns)
             code.lea(Fourth, __[First + Stride * 2]);
             code.add(Fourth, Stride);
         }
-        for (int i = 0; i < Panels * tokens; i++) code.vxorps(Ymm(i), Ymm(i), Ymm(i));
+        if (resumes) Transfer(tokens, (output, sum) => code.vmovups(sum, output));
+        else for (int i = 0; i < Panels * tokens; i++) code.vxorps(Ymm(i), Ymm(i), Ymm(i));
         if (columns >= ColumnsTogether)
         {
             code.mov(eax, columns / ColumnsTogether);
@@ -49,7 +51,7 @@ internal sealed class ShortRowTile(DType element, int columns)
             code.jnz(loop);
         }
         for (int column = 0; column < columns % ColumnsTogether; column++) Multiply(column, tokens);
-        Store(tokens);
+        Transfer(tokens, (output, sum) => code.vmovups(output, sum));
         return AssemblyConvention.End(code);
     }
 
@@ -92,15 +94,15 @@ internal sealed class ShortRowTile(DType element, int columns)
         }
     }
 
-    private void Store(int tokens)
+    /// <param name="move">Between a token's output and its sums of a panel.</param>
+    private void Transfer(int tokens, Action<AssemblerMemoryOperand, AssemblerRegisterYMM> move)
     {
-        AssemblerRegister64 output = r8, stride = r9;
-        code.mov(output, __qword_ptr[AssemblyConvention.Arguments + AssemblyConvention.Offset(nameof(TileArguments.Output))]);
-        code.mov(stride, __qword_ptr[AssemblyConvention.Arguments + AssemblyConvention.Offset(nameof(TileArguments.OutputStride))]);
+        code.mov(rax, __qword_ptr[AssemblyConvention.Arguments + AssemblyConvention.Offset(nameof(TileArguments.Output))]);
+        code.mov(rdx, __qword_ptr[AssemblyConvention.Arguments + AssemblyConvention.Offset(nameof(TileArguments.OutputStride))]);
         for (int t = 0; t < tokens; t++)
         {
-            for (int panel = 0; panel < Panels; panel++) code.vmovups(__ymmword_ptr[output + panel * Lanes * sizeof(float)], Sum(t, panel));
-            if (t + 1 < tokens) code.add(output, stride);
+            for (int panel = 0; panel < Panels; panel++) move(__ymmword_ptr[rax + panel * Lanes * sizeof(float)], Sum(t, panel));
+            if (t + 1 < tokens) code.add(rax, rdx);
         }
     }
 }

@@ -17,10 +17,7 @@ internal unsafe class ExpertMatrices : IDisposable
         Gates = new WeightMatrix[weights.Gate.Count];
         Ups = weights.Up is null ? null : new WeightMatrix[weights.Up.Count];
         downs = new WeightMatrix[weights.Down.Count];
-        if (spec.Weights.Code is null)
-            for (int e = 0; e < Gates.Length; e++) LoadExpert(e); // nothing is packed
-        else
-            Pack(Gates.Length, LoadExpert);
+        Pack(Gates.Length, LoadExpert);
 
         // Gate and up, which a file may hold as one tensor, follow each other, so that what has been packed of it is whole.
         void LoadExpert(int e)

@@ -38,6 +38,7 @@ internal abstract unsafe class WeightMatrix : IDisposable
     /// <summary>The fastest way that the arithmetic allows.</summary>
     public static WeightMatrix Load(StoredMatrix matrix, CpuOptions options) => matrix switch
     {
+        DenseMatrix dense when IsCompact(dense, options) => new CompactMatrix(dense),
         DenseMatrix dense when options.Arithmetic == Arithmetic.Exact && dense.Columns <= ShortRows.MostColumns => ShortRows.Load(dense.Tensor, options.Assembly),
         _ when options.Arithmetic == Arithmetic.Exact => Load(matrix),
         QuantizedMatrix quantized when PanelLayout.Refusal(quantized.Format) is null => LoadInteger(quantized, options),
@@ -45,6 +46,11 @@ internal abstract unsafe class WeightMatrix : IDisposable
             => new BFloat16Matrix(dense.Tensor, BFloat16Matrix.Rounds),
         _ => Load(matrix),
     };
+
+    /// <summary>Where products are of float32 and the kernels are for AVX2.</summary>
+    private static bool IsCompact(DenseMatrix matrix, CpuOptions options) => CompactMatrix.Refusal(matrix) is null
+        && (options.Arithmetic == Arithmetic.Exact || !BFloat16Matrix.Rounds)
+        && AssemblySupport.RefusesShortRows(options.Assembly, options.Arithmetic == Arithmetic.Exact ? CpuFeatures.VectorBits : 256) is null;
 
     /// <summary>What that makes of hidden states.</summary>
     public static HiddenPrecision HiddenStates(WeightFormat weights, CpuOptions options)

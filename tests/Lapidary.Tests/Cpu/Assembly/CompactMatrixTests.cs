@@ -1,0 +1,169 @@
+using Lapidary.Checkpoints;
+using Lapidary.Cpu;
+using Lapidary.Cpu.Assembly;
+using Lapidary.Quantization;
+
+namespace Lapidary.Tests.Cpu.Assembly;
+
+/// <summary>bfloat16 weights in three quarters of their bytes: none is changed, and products are those of the weights themselves.</summary>
+public sealed unsafe class CompactMatrixTests
+{
+    public enum Kind
+    {
+        /// <summary>As trained weights are.</summary>
+        Normal,
+
+        /// <summary>With zeros, infinities and sizes of their own among them.</summary>
+        Mixed,
+
+        /// <summary>Every second weight of a size that no other has.</summary>
+        Uncodable,
+    }
+
+    private static ushort[] Weights(Kind kind, int count)
+    {
+        Random random = new(7);
+        return [.. Enumerable.Range(0, count).Select(i =>
+        {
+            double normal = Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()) * 0.02;
+            double value = kind switch
+            {
+                Kind.Mixed when random.Next(50) == 0 => (random.Next(3) - 1) * Math.Pow(10, random.Next(-30, 5)),
+                Kind.Uncodable when i % 2 == 0 => Math.Pow(2, random.Next(-60, 3)),
+                _ => normal,
+            };
+            return (ushort)(BitConverter.SingleToUInt32Bits((float)value) >> 16);
+        })];
+    }
+
+    private static float Value(ushort bits) => BitConverter.UInt32BitsToSingle((uint)bits << 16);
+
+    private static float[] Tokens(int count)
+    {
+        Random random = new(4);
+        return [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() * 4 - 2)];
+    }
+
+    private static void Require() => Assert.SkipUnless(CpuFeatures.HasAvx2Half, "needs AVX2 with FMA");
+
+    private static DenseMatrix Matrix(ushort* weights, int rows, int columns) => new(new StoredTensor("w", DType.BF16, [rows, columns], (nint)weights, owner: null));
+
+    private static float[] Multiply(ushort[] weights, int rows, int columns, float[] x, int tokens, int from, int to)
+    {
+        float[] y = new float[tokens * rows];
+        fixed (ushort* w = weights)
+        fixed (float* xs = x, ys = y)
+        {
+            using CompactMatrix matrix = new(Matrix(w, rows, columns));
+            matrix.Multiply(from, to, xs, columns, tokens, ys, rows);
+        }
+        return y;
+    }
+
+    /// <summary>Column by column, each product and sum rounded once.</summary>
+    private static float[] Expected(ushort[] weights, int rows, int columns, float[] x, int tokens)
+    {
+        float[] y = new float[tokens * rows];
+        for (int t = 0; t < tokens; t++)
+            for (int row = 0; row < rows; row++)
+                for (int i = 0; i < columns; i++)
+                    y[t * rows + row] = MathF.FusedMultiplyAdd(Value(weights[row * columns + i]), x[t * columns + i], y[t * rows + row]);
+        return y;
+    }
+
+    public static MatrixTheoryData<Kind, int> Cases() => new([Kind.Normal, Kind.Mixed, Kind.Uncodable], [1, 2, 5, 6, 7, 13]);
+
+    [Theory, MemberData(nameof(Cases))]
+    public void Results_are_sums_of_products_in_order(Kind kind, int tokens)
+    {
+        Require();
+        foreach ((int rows, int columns) in (ReadOnlySpan<(int, int)>)[(32, 4), (33, 60), (64, 256), (47, 260), (130, 512), (96, 704), (32, 2816)])
+        {
+            ushort[] weights = Weights(kind, rows * columns);
+            float[] x = Tokens(tokens * columns), y = Multiply(weights, rows, columns, x, tokens, 0, rows);
+            Assert.Equal(Expected(weights, rows, columns, x, tokens), y);
+            weights[^1] ^= 1; // the last bit of the last weight
+            Assert.NotEqual(y, Multiply(weights, rows, columns, x, tokens, 0, rows));
+        }
+    }
+
+    [Fact]
+    public void A_token_does_not_depend_on_its_neighbours_nor_a_row_on_its_share()
+    {
+        Require();
+        const int rows = 150, columns = 300;
+        ushort[] weights = Weights(Kind.Mixed, rows * columns);
+        float[] x = Tokens(13 * columns), all = Multiply(weights, rows, columns, x, 13, 0, rows);
+        for (int tokens = 1; tokens < 13; tokens++)
+            Assert.Equal(all[((13 - tokens) * rows)..], Multiply(weights, rows, columns, x[((13 - tokens) * columns)..], tokens, 0, rows));
+        foreach (int tokens in (int[])[1, 13])
+            foreach ((int from, int to) in (ReadOnlySpan<(int, int)>)[(32, 150), (0, 64), (5, 141), (8, 24), (24, 150), (7, 7)])
+            {
+                float[] part = Multiply(weights, rows, columns, x, tokens, from, to);
+                for (int i = 0; i < part.Length; i++) Assert.Equal(i % rows >= from && i % rows < to ? all[i] : 0, part[i]);
+            }
+    }
+
+    /// <summary>Also those that are no numbers, which products would not tell apart.</summary>
+    [Theory, InlineData(Kind.Normal), InlineData(Kind.Mixed), InlineData(Kind.Uncodable)]
+    public void No_bit_of_a_weight_is_changed(Kind kind)
+    {
+        Require();
+        const int rows = 64, columns = 1024;
+        ushort[] weights = Weights(kind, rows * columns), all = [.. Enumerable.Range(0, 65536).Select(bits => (ushort)bits)];
+        foreach (ushort[] stored in (ushort[][])[weights, all, [.. all.Reverse()]])
+        {
+            uint[] unpacked = new uint[CompactBlock.Rows * CompactBlock.Columns];
+            fixed (ushort* w = stored)
+            fixed (uint* target = unpacked)
+            {
+                using CompactPanels panels = new(Matrix(w, rows, columns));
+                for (int group = 0; group < panels.Groups; group++)
+                    for (int block = 0; block < panels.Blocks; block++)
+                    {
+                        panels.Unpack(group, block, (float*)target);
+                        for (int row = 0; row < CompactBlock.Rows; row++)
+                            for (int column = 0; column < CompactBlock.Columns; column++)
+                                Assert.Equal((uint)stored[(group * CompactBlock.Rows + row) * columns + block * CompactBlock.Columns + column] << 16,
+                                    unpacked[(row / CompactBlock.Lanes * CompactBlock.Columns + column) * CompactBlock.Lanes + row % CompactBlock.Lanes]);
+                    }
+            }
+        }
+    }
+
+    [Fact]
+    public void Weights_of_one_size_take_three_quarters_of_their_bytes_and_others_hardly_more_than_theirs()
+    {
+        Require();
+        Assert.InRange(Share(Kind.Normal), 0.75, 0.775);
+        Assert.InRange(Share(Kind.Uncodable), 1, 1.005);
+
+        static double Share(Kind kind)
+        {
+            const int rows = 512, columns = 2816;
+            fixed (ushort* w = Weights(kind, rows * columns))
+            {
+                using CompactMatrix matrix = new(Matrix(w, rows, columns));
+                return matrix.ByteLength / (2.0 * rows * columns);
+            }
+        }
+    }
+
+    [Fact]
+    public void Other_matrices_are_refused_with_the_reason()
+    {
+        ushort zero = 0;
+        Assert.Contains("F16", CompactMatrix.Refusal(new DenseMatrix(new StoredTensor("w", DType.F16, [32, 4], (nint)(&zero), owner: null))));
+        Assert.Contains("6 columns", CompactMatrix.Refusal(Matrix(&zero, 32, 6)));
+        Assert.Contains("31 rows", CompactMatrix.Refusal(Matrix(&zero, 31, 4)));
+        Assert.Null(CompactMatrix.Refusal(Matrix(&zero, 32, 4)));
+    }
+
+    [Fact]
+    public void Kernels_use_instructions_of_AVX2_only()
+    {
+        foreach (Iced.Intel.Instruction instruction in Disassembly.Of(new CompactTile().Assemble())) Disassembly.IsOfAvx2(instruction);
+        for (int tokens = 1; tokens <= ShortRowTile.MaxTokens; tokens++)
+            foreach (Iced.Intel.Instruction instruction in Disassembly.Of(new ShortRowTile(DType.F32, 256, resumes: true).Assemble(tokens))) Disassembly.IsOfAvx2(instruction);
+    }
+}
