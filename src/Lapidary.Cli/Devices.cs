@@ -17,9 +17,10 @@ internal static class Devices
     /// <inheritdoc cref="Cpu(int?)"/>
     public static CpuKernels CpuFor(string model, int? threads) => CpuFor(model, new CpuOptions { Threads = threads, Arithmetic = CpuChoices.ArithmeticOf(model) });
 
-    /// <summary>With the model's packed weights, if there are any.</summary>
+    /// <summary>With the model's packed weights, if there are any, and bfloat16 weights copied where the copy fits.</summary>
     /// <inheritdoc cref="Cpu(int?)"/>
-    public static CpuKernels CpuFor(string model, CpuOptions options) => Cpu(options with { Panels = PackedFile.Find(model, options) });
+    public static CpuKernels CpuFor(string model, CpuOptions options)
+        => Cpu(options with { Panels = PackedFile.Find(model, options), CompactBFloat16 = WeightMemory.Fits(model, models: 1) });
 
     /// <inheritdoc cref="Cpu(int?)"/>
     public static CpuKernels Cpu(CpuOptions options) => options.Threads is < 1 or > 1024
@@ -35,6 +36,7 @@ internal static class Devices
             throw new RequestException($"unknown device {MessageText.Quote(device)}; this program has {string.Join(", ", Names)}");
         if (variant.Arithmetic is { } arithmetic && !CpuChoices.ArithmeticNames.Contains(arithmetic))
             throw new RequestException($"unknown arithmetic {MessageText.Quote(arithmetic)}; known: {string.Join(", ", CpuChoices.ArithmeticNames)}");
-        return Cpu(new CpuOptions { Threads = variant.Threads, Arithmetic = CpuChoices.ArithmeticNamed(variant.Arithmetic, variant.Model ?? model) });
+        string weights = variant.Model ?? model;
+        return Cpu(new CpuOptions { Threads = variant.Threads, Arithmetic = CpuChoices.ArithmeticNamed(variant.Arithmetic, weights), CompactBFloat16 = WeightMemory.Fits(weights, models: 2) });
     }
 }

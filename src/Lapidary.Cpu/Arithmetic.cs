@@ -22,6 +22,10 @@ public sealed record CpuOptions
     /// <summary>Whether kernels may be assembled at run time, where .NET has no intrinsic for an instruction.</summary>
     public AssemblyUse Assembly { get; init; } = AssemblyUse.Allowed;
 
+    /// <summary>Whether bfloat16 weights may be copied to memory in three quarters of their bytes, where kernels read them so; else they
+    /// are multiplied where the file is mapped.</summary>
+    public bool CompactBFloat16 { get; init; } = true;
+
     /// <summary>Where packed weights come from, or go to; null to pack at load. Open as long as the models loaded with it.</summary>
     public PanelStore? Panels { get; init; }
 }

@@ -17,12 +17,14 @@ public static class AssemblySupport
     /// <summary>What int8 products use where they are assembled.</summary>
     public static string Int8Instructions => CpuFeatures.HasAvx512Vnni ? "AVX512-VNNI" : "AVX2";
 
-    /// <summary>Why bfloat16 products go through vectors instead, or null.</summary>
-    public static string? RefusesBFloat16(AssemblyUse use)
-        => Refuses(use, CpuFeatures.HasAvx512Bf16 || CpuFeatures.HasAvx2Half, "AVX512-BF16, nor AVX2 with FMA");
+    /// <summary>Why bfloat16 products of rounded hidden states are not assembled, or null.</summary>
+    public static string? RefusesBFloat16(AssemblyUse use) => Refuses(use, CpuFeatures.HasAvx512Bf16, "AVX512-BF16");
 
-    /// <summary>What bfloat16 products use where they are assembled.</summary>
-    public static string BFloat16Instructions => CpuFeatures.HasAvx512Bf16 ? "AVX512-BF16" : "AVX2, with hidden states in float32";
+    /// <summary>Why bfloat16 weights stay as they are stored, or null.</summary>
+    public static string? RefusesCompact(AssemblyUse use, Arithmetic arithmetic)
+        => arithmetic == Arithmetic.Exact ? RefusesShortRows(use, CpuFeatures.VectorBits)
+        : RefusesBFloat16(use) is null ? "AVX512-BF16 multiplies them as they are"
+        : RefusesShortRows(use, 256);
 
     /// <summary>Why products of short rows go through vectors of that width instead, or null.</summary>
     public static string? RefusesShortRows(AssemblyUse use, int vectorBits) => Refuses(use, CpuFeatures.HasAvx2Half, "AVX2 with FMA and F16C")

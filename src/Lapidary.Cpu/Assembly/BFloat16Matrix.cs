@@ -5,40 +5,30 @@ using Lapidary.Cpu.Gemm;
 namespace Lapidary.Cpu.Assembly;
 
 /// <summary>
-/// bfloat16 weights where they are stored, times hidden states with assembled kernels: rounded to bfloat16 where the processor
-/// has products of those, else in float32. Nothing is packed.
+/// bfloat16 weights where they are stored, times hidden states rounded to bfloat16, where the processor has products of those.
+/// Nothing is packed.
 /// </summary>
 internal sealed unsafe class BFloat16Matrix : AssembledMatrix
 {
     private const int RowBytesTogether = 1 << 20; // of rows that stay in the third cache while blocks of hidden states pass by
+    private const int RowByRowTokens = 5; // up to so many the memory is the bound, and it is fastest row by row
     private const int ForeseenTokens = 2; // with which the processor foresees the next rows by itself
 
     private static readonly int[] linesAhead = [0, 1, 2, 4];
-    private static readonly ConcurrentDictionary<(int Columns, int Rows, bool Rounded), Lazy<TileKernels[]>> kernelsOf = new();
+    private static readonly ConcurrentDictionary<(int Columns, int Rows), Lazy<TileKernels[]>> kernelsOf = new();
     private readonly StoredTensor tensor;
     private readonly TileKernels[] fours, ones;
-    private readonly RowForm form;
+    private readonly BFloat16Form form;
     private readonly int tilesTogether; // of hidden states that stay in a core's second cache while rows pass by
-    private readonly int rowByRowTokens; // up to so many tokens the memory is the bound, and it is fastest row by row
 
-    /// <param name="rounded">Whether hidden states are.</param>
-    public BFloat16Matrix(StoredTensor tensor, bool rounded)
+    public BFloat16Matrix(StoredTensor tensor)
         : base(checked((int)tensor.Shape[0]), checked((int)tensor.Shape[1]))
     {
         this.tensor = tensor;
-        form = rounded ? new BFloat16Form(Columns) : new EvenOddForm(Columns);
-        (fours, ones) = (Kernels(Columns, RowTile.TileRows, rounded), Kernels(Columns, 1, rounded));
-        tilesTogether = Math.Max(1, (int)((rounded ? 512 << 10 : 256 << 10) / form.RowBytes / form.MaxTokens));
-        rowByRowTokens = rounded ? 5 : 0;
+        form = new BFloat16Form(Columns);
+        (fours, ones) = (Kernels(Columns, RowTile.TileRows), Kernels(Columns, 1));
+        tilesTogether = Math.Max(1, (int)((512 << 10) / form.RowBytes / RowTile.MaxTokens));
     }
-
-    /// <summary>Whether this processor's kernels round hidden states.</summary>
-    public static bool Rounds => CpuFeatures.HasAvx512Bf16;
-
-    /// <summary>Why no kernel multiplies a matrix of that shape, or null.</summary>
-    public static string? Refusal(AssemblyUse assembly, StoredTensor tensor) => AssemblySupport.RefusesBFloat16(assembly) is { } refusal ? refusal
-        : !Rounds && tensor.Shape[1] % 2 != 0 ? "the number of columns is odd"
-        : null;
 
     public override long ByteLength => tensor.ByteLength;
 
@@ -48,13 +38,13 @@ internal sealed unsafe class BFloat16Matrix : AssembledMatrix
 
     public override void MultiplyWritten(int from, int to, byte* written, int tokens, float* y, nint yStride)
     {
-        TokenTiles tiles = new(tokens, form.MaxTokens);
+        TokenTiles tiles = new(tokens, RowTile.MaxTokens);
         int rows = Math.Max(1, RowBytesTogether / (Columns * sizeof(ushort)) / RowTile.TileRows) * RowTile.TileRows;
         for (int first = from; first < to; first += rows)
             for (int tile = 0; tile < tiles.Count; tile += tilesTogether)
             {
                 int row = first, last = Math.Min(to, first + rows), end = Math.Min(tiles.Count, tile + tilesTogether);
-                if (tokens > rowByRowTokens)
+                if (tokens > RowByRowTokens)
                     for (; row <= last - RowTile.TileRows; row += RowTile.TileRows) Run(fours, RowTile.TileRows, row, written, tiles, tile, end, y, yStride);
                 for (; row < last; row++) Run(ones, 1, row, written, tiles, tile, end, y, yStride);
             }
@@ -92,8 +82,6 @@ internal sealed unsafe class BFloat16Matrix : AssembledMatrix
         }
     }
 
-    private static TileKernels[] Kernels(int columns, int rows, bool rounded) => kernelsOf.GetOrAdd((columns, rows, rounded), size => new(() =>
-        [.. linesAhead.Select(lines => size.Rounded
-            ? new AssembledKernels(RowTile.MaxTokens, tokens => new RowTile(size.Columns, size.Rows, lines).Assemble(tokens))
-            : new AssembledKernels(FmaRowTile.MaxTokens, tokens => new FmaRowTile(size.Columns, size.Rows, lines).Assemble(tokens)))])).Value;
+    private static TileKernels[] Kernels(int columns, int rows) => kernelsOf.GetOrAdd((columns, rows), size => new(() =>
+        [.. linesAhead.Select(lines => new AssembledKernels(RowTile.MaxTokens, tokens => new RowTile(size.Columns, size.Rows, lines).Assemble(tokens)))])).Value;
 }

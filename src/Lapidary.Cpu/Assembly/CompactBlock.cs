@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -18,31 +19,29 @@ internal readonly record struct CompactBlock(Vector128<byte> UpperBytes, ulong U
 {
     public const int Lanes = 8, Panels = 4, Rows = Lanes * Panels, Columns = 256, StepColumns = 4;
 
+    /// <summary>That a matrix has a multiple of.</summary>
+    public const int ColumnsTogether = 32;
+
     /// <summary>Of the block's parts in memory; the table comes first.</summary>
     public const int UncodedOffset = 16, HeaderBytes = 64, PlacesOffset = Panels * Register, StepBytes = PlacesOffset * 3 / 2, UncodedStepBytes = 2 * PlacesOffset;
 
     public const int Register = 32;
 
     /// <summary>With so many steps of columns.</summary>
-    public int ByteLength(int steps) => HeaderBytes + steps * StepBytes + System.Numerics.BitOperations.PopCount(Uncoded) * (UncodedStepBytes - StepBytes);
+    public int ByteLength(int steps) => HeaderBytes + steps * StepBytes + BitOperations.PopCount(Uncoded) * (UncodedStepBytes - StepBytes);
 
     /// <summary>Where the upper bytes are in a table, if they are: the sign and the 3 lower bits of the exponent that they hold.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Places(Vector256<byte> upper)
         => ((upper.AsUInt16() >>> 4).AsByte() & Vector256.Create((byte)8)) | (upper & Vector256.Create((byte)7));
 
-    /// <summary>A panel's step: columns 0 and 1 of row r are lane r of the first register, 2 and 3 that of the second.</summary>
+    /// <summary>The upper bytes of two registers, in an order that unpacking reverses.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static unsafe (Vector256<ushort> First, Vector256<ushort> Second) Step(byte* weights, Vector256<int> rows)
-        => (Avx2.GatherVector256((int*)weights, rows, 1).AsUInt16(), Avx2.GatherVector256((int*)weights + 1, rows, 1).AsUInt16());
-
-    /// <summary>Of a step, in an order that unpacking reverses.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<byte> Upper((Vector256<ushort> First, Vector256<ushort> Second) step)
-        => Avx2.PackUnsignedSaturate((step.First >>> 8).AsInt16(), (step.Second >>> 8).AsInt16());
+    public static Vector256<byte> Upper(Vector256<ushort> first, Vector256<ushort> second)
+        => Avx2.PackUnsignedSaturate((first >>> 8).AsInt16(), (second >>> 8).AsInt16());
 
     /// <inheritdoc cref="Upper"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<byte> Lower((Vector256<ushort> First, Vector256<ushort> Second) step)
-        => Avx2.PackUnsignedSaturate((step.First & Vector256.Create((ushort)0xff)).AsInt16(), (step.Second & Vector256.Create((ushort)0xff)).AsInt16());
+    public static Vector256<byte> Lower(Vector256<ushort> first, Vector256<ushort> second)
+        => Avx2.PackUnsignedSaturate((first & Vector256.Create((ushort)0xff)).AsInt16(), (second & Vector256.Create((ushort)0xff)).AsInt16());
 }

@@ -28,7 +28,7 @@ internal sealed unsafe class CompactMatrix : WeightMatrix
     /// <summary>Why that matrix is not packed so, or null.</summary>
     public static string? Refusal(DenseMatrix matrix)
         => matrix.Tensor.DType != DType.BF16 ? $"it is {matrix.Tensor.DType}, not BF16"
-        : matrix.Columns % CompactBlock.StepColumns != 0 ? $"it has {matrix.Columns} columns, no multiple of {CompactBlock.StepColumns}"
+        : matrix.Columns % CompactBlock.ColumnsTogether != 0 ? $"it has {matrix.Columns} columns, no multiple of {CompactBlock.ColumnsTogether}"
         : matrix.Rows < CompactBlock.Rows ? $"it has {matrix.Rows} rows, fewer than {CompactBlock.Rows}"
         : null;
 

@@ -14,7 +14,7 @@ internal sealed unsafe class CompactPanels : IDisposable
     private readonly long[] offsets; // [groups of rows, blocks], and the end
     private byte* memory;
 
-    /// <param name="source">BF16; columns are a multiple of 4. Its memory may go.</param>
+    /// <param name="source">BF16; columns are a multiple of 32. Its memory may go.</param>
     public CompactPanels(DenseMatrix source)
     {
         columns = source.Columns;

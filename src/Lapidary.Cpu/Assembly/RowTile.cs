@@ -12,7 +12,7 @@ namespace Lapidary.Cpu.Assembly;
 /// <param name="linesAhead">How many lines of such rows a step asks for.</param>
 internal sealed class RowTile(int columns, int rows, int linesAhead)
 {
-    public const int MaxTokens = 6, TileRows = 4, StepColumns = RowForm.StepColumns, StepBytes = 2 * StepColumns;
+    public const int MaxTokens = 6, TileRows = 4, StepColumns = 32, StepBytes = 2 * StepColumns;
 
     private const int TokensTogether = 4; // whose sums are added up at once
 

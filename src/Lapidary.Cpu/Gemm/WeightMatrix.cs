@@ -42,21 +42,18 @@ internal abstract unsafe class WeightMatrix : IDisposable
         DenseMatrix dense when options.Arithmetic == Arithmetic.Exact && dense.Columns <= ShortRows.MostColumns => ShortRows.Load(dense.Tensor, options.Assembly),
         _ when options.Arithmetic == Arithmetic.Exact => Load(matrix),
         QuantizedMatrix quantized when PanelLayout.Refusal(quantized.Format) is null => LoadInteger(quantized, options),
-        DenseMatrix { Tensor.DType: DType.BF16 } dense when BFloat16Matrix.Refusal(options.Assembly, dense.Tensor) is null
-            => new BFloat16Matrix(dense.Tensor, BFloat16Matrix.Rounds),
+        DenseMatrix { Tensor.DType: DType.BF16 } dense when AssemblySupport.RefusesBFloat16(options.Assembly) is null => new BFloat16Matrix(dense.Tensor),
         _ => Load(matrix),
     };
 
-    /// <summary>Where products are of float32 and the kernels are for AVX2.</summary>
-    private static bool IsCompact(DenseMatrix matrix, CpuOptions options) => CompactMatrix.Refusal(matrix) is null
-        && (options.Arithmetic == Arithmetic.Exact || !BFloat16Matrix.Rounds)
-        && AssemblySupport.RefusesShortRows(options.Assembly, options.Arithmetic == Arithmetic.Exact ? CpuFeatures.VectorBits : 256) is null;
+    private static bool IsCompact(DenseMatrix matrix, CpuOptions options) => options.CompactBFloat16
+        && CompactMatrix.Refusal(matrix) is null && AssemblySupport.RefusesCompact(options.Assembly, options.Arithmetic) is null;
 
     /// <summary>What that makes of hidden states.</summary>
     public static HiddenPrecision HiddenStates(WeightFormat weights, CpuOptions options)
         => options.Arithmetic == Arithmetic.Exact ? HiddenPrecision.Unrounded
         : PanelLayout.Refusal(weights) is null ? HiddenPrecision.Int8(PanelLayout.StepColumns)
-        : weights.Dense == DType.BF16 && BFloat16Matrix.Rounds && AssemblySupport.RefusesBFloat16(options.Assembly) is null ? HiddenPrecision.BFloat16
+        : weights.Dense == DType.BF16 && AssemblySupport.RefusesBFloat16(options.Assembly) is null ? HiddenPrecision.BFloat16
         : HiddenPrecision.Unrounded;
 
     /// <summary>Integer codes times 8-bit hidden states.</summary>

@@ -1,0 +1,26 @@
+namespace Lapidary.Cpu.Assembly;
+
+/// <summary>How a batch falls into tiles: as few as there can be, of even size, the larger ones first.</summary>
+internal readonly struct TokenTiles
+{
+    private readonly int size, larger; // tokens of a tile; tiles that have one more
+
+    /// <param name="most">Tokens of a tile.</param>
+    public TokenTiles(int tokens, int most)
+    {
+        Count = (tokens + most - 1) / most;
+        (size, larger) = Count == 0 ? (0, 0) : Math.DivRem(tokens, Count);
+    }
+
+    public int Count { get; }
+
+    /// <summary>First token of a tile; that of the tile after the last is the end.</summary>
+    public int First(int tile) => tile * size + Math.Min(tile, larger);
+
+    /// <summary>The tile that a token is in.</summary>
+    public int Of(int token)
+    {
+        int ofLarger = larger * (size + 1);
+        return token < ofLarger ? token / (size + 1) : larger + (token - ofLarger) / size;
+    }
+}
