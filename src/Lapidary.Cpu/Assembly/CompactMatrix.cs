@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics.X86;
 using Lapidary.Cpu.Gemm;
 using Lapidary.Quantization;
 
@@ -10,16 +11,15 @@ namespace Lapidary.Cpu.Assembly;
 /// </summary>
 internal sealed unsafe class CompactMatrix : WeightMatrix
 {
+    private const int LinesAhead = 16; // of the next block, asked for beside each tile: more than the processor foresees
     private const int TileRows = ShortRowTile.Panels * CompactBlock.Lanes;
 
-    private readonly DenseMatrix source; // single rows are read there
     private readonly CompactPanels panels;
     private readonly TileKernels[] first, later; // of sums that begin and go on: for whole blocks, and for the last
 
     /// <param name="source">What has no <see cref="Refusal"/>.</param>
     public CompactMatrix(DenseMatrix source) : base(source.Rows, source.Columns)
     {
-        this.source = source;
         panels = new CompactPanels(source);
         first = Kernels(resumes: false);
         later = Kernels(resumes: true);
@@ -81,10 +81,12 @@ internal sealed unsafe class CompactMatrix : WeightMatrix
         {
             panels.Unpack(group, block, weights);
             int columns = panels.Steps(block) * CompactBlock.StepColumns;
+            byte* ahead = panels.Block(group, block + 1), end = ahead + CompactBlock.HeaderBytes + panels.Steps(block) * CompactBlock.StepBytes;
             TileKernels kernels = (block == 0 ? first : later)[columns == CompactBlock.Columns ? 0 : 1];
             for (int half = 0; half < CompactBlock.Rows; half += TileRows)
                 for (int tile = 0; tile < tiles.Count; tile++)
                 {
+                    for (int line = 0; line < LinesAhead && ahead < end; line++, ahead += 64) Sse.Prefetch1(ahead);
                     int token = tiles.First(tile);
                     TileArguments arguments = new()
                     {
@@ -109,8 +111,8 @@ internal sealed unsafe class CompactMatrix : WeightMatrix
 
     public override void CopyRow(int row, float scale, float* output)
     {
-        ushort* stored = (ushort*)source.Tensor.Address + (nint)row * Columns;
-        for (int i = 0; i < Columns; i++) output[i] = BitConverter.UInt32BitsToSingle((uint)stored[i] << 16) * scale;
+        panels.CopyRow(row, output);
+        for (int i = 0; i < Columns; i++) output[i] *= scale;
     }
 
     public override void Dispose() => panels.Dispose();

@@ -83,6 +83,34 @@ internal sealed unsafe class CompactPanels : IDisposable
         }
     }
 
+    /// <summary>One row in float32.</summary>
+    /// <param name="target">[columns]</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void CopyRow(int row, float* target)
+    {
+        int panel = row % CompactBlock.Rows / CompactBlock.Lanes, lane = row % CompactBlock.Lanes;
+        for (int block = 0; block < Blocks; block++)
+        {
+            byte* table = Block(row / CompactBlock.Rows, block), source = table + CompactBlock.HeaderBytes;
+            ulong uncoded = *(ulong*)(table + CompactBlock.UncodedOffset);
+            for (int step = Steps(block); step > 0; step--, uncoded >>= 1, target += CompactBlock.StepColumns)
+            {
+                bool coded = (uncoded & 1) == 0;
+                for (int column = 0; column < CompactBlock.StepColumns; column++)
+                {
+                    if (coded)
+                    {
+                        int at = lane / 4 * 16 + column / 2 * 8 + lane % 4 * 2 + column % 2; // where Lower has it
+                        int place = source[CompactBlock.PlacesOffset + panel / 2 * CompactBlock.Register + at] >> panel % 2 * 4 & 15;
+                        target[column] = BitConverter.UInt32BitsToSingle((uint)table[place] << 24 | (uint)source[panel * CompactBlock.Register + at] << 16);
+                    }
+                    else target[column] = BitConverter.UInt32BitsToSingle((uint)((ushort*)(source + panel * 2 * CompactBlock.Register))[column / 2 * 16 + 2 * lane + column % 2] << 16);
+                }
+                source += coded ? CompactBlock.StepBytes : CompactBlock.UncodedStepBytes;
+            }
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void WidenCoded(Vector256<byte> lower, Vector256<byte> upper, float* target)
         => Widen(Avx2.UnpackLow(lower, upper), Avx2.UnpackHigh(lower, upper), target);

@@ -113,11 +113,16 @@ public sealed unsafe class CompactMatrixTests
         ushort[] weights = Weights(kind, rows * columns), all = [.. Enumerable.Range(0, 65536).Select(bits => (ushort)bits)];
         foreach (ushort[] stored in (ushort[][])[weights, all, [.. all.Reverse()]])
         {
-            uint[] unpacked = new uint[CompactBlock.Rows * CompactBlock.Columns];
+            uint[] copied = new uint[columns], unpacked = new uint[CompactBlock.Rows * CompactBlock.Columns];
             fixed (ushort* w = stored)
-            fixed (uint* target = unpacked)
+            fixed (uint* target = unpacked, rowTarget = copied)
             {
                 using CompactPanels panels = new(Matrix(w, rows, columns));
+                for (int row = 0; row < rows; row++)
+                {
+                    panels.CopyRow(row, (float*)rowTarget);
+                    for (int column = 0; column < columns; column++) Assert.Equal((uint)stored[row * columns + column] << 16, copied[column]);
+                }
                 for (int group = 0; group < panels.Groups; group++)
                     for (int block = 0; block < panels.Blocks; block++)
                     {
