@@ -83,21 +83,19 @@ internal sealed unsafe class CompactMatrix : WeightMatrix
             int columns = panels.Steps(block) * CompactBlock.StepColumns;
             byte* ahead = panels.Block(group, block + 1), end = ahead + CompactBlock.HeaderBytes + panels.Steps(block) * CompactBlock.StepBytes;
             TileKernels kernels = (block == 0 ? first : later)[columns == CompactBlock.Columns ? 0 : 1];
+            TileArguments arguments = new() { ActivationStride = xStride * sizeof(float), OutputStride = outputStride * sizeof(float) };
             for (int half = 0; half < CompactBlock.Rows; half += TileRows)
-                for (int tile = 0; tile < tiles.Count; tile++)
+            {
+                arguments.Weights = (byte*)(weights + half * columns);
+                for (int tile = 0, token = 0, next; tile < tiles.Count; tile++, token = next)
                 {
                     for (int line = 0; line < LinesAhead && ahead < end; line++, ahead += 64) Sse.Prefetch1(ahead);
-                    int token = tiles.First(tile);
-                    TileArguments arguments = new()
-                    {
-                        Weights = (byte*)(weights + half * columns),
-                        Activations = (byte*)(x + token * xStride + block * CompactBlock.Columns),
-                        ActivationStride = xStride * sizeof(float),
-                        Output = output + token * outputStride + half,
-                        OutputStride = outputStride * sizeof(float),
-                    };
-                    kernels.Run(tiles.First(tile + 1) - token, &arguments);
+                    next = tiles.First(tile + 1);
+                    arguments.Activations = (byte*)(x + token * xStride + block * CompactBlock.Columns);
+                    arguments.Output = output + token * outputStride + half;
+                    kernels.Run(next - token, &arguments);
                 }
+            }
         }
         if (!whole)
             for (int t = 0; t < tokens; t++) Store(output + t * outputStride, row, from, to, y + t * yStride);

@@ -89,26 +89,33 @@ internal sealed unsafe class CompactPanels : IDisposable
     public void CopyRow(int row, float* target)
     {
         int panel = row % CompactBlock.Rows / CompactBlock.Lanes, lane = row % CompactBlock.Lanes;
+        int coded = lane / 4 * 16 + lane % 4 * 2, shift = panel % 2 * 4; // where Lower has columns 0 and 1; 2 and 3 are 8 bytes on
         for (int block = 0; block < Blocks; block++)
         {
             byte* table = Block(row / CompactBlock.Rows, block), source = table + CompactBlock.HeaderBytes;
             ulong uncoded = *(ulong*)(table + CompactBlock.UncodedOffset);
             for (int step = Steps(block); step > 0; step--, uncoded >>= 1, target += CompactBlock.StepColumns)
             {
-                bool coded = (uncoded & 1) == 0;
-                for (int column = 0; column < CompactBlock.StepColumns; column++)
+                if ((uncoded & 1) != 0)
                 {
-                    if (coded)
-                    {
-                        int at = lane / 4 * 16 + column / 2 * 8 + lane % 4 * 2 + column % 2; // where Lower has it
-                        int place = source[CompactBlock.PlacesOffset + panel / 2 * CompactBlock.Register + at] >> panel % 2 * 4 & 15;
-                        target[column] = BitConverter.UInt32BitsToSingle((uint)table[place] << 24 | (uint)source[panel * CompactBlock.Register + at] << 16);
-                    }
-                    else target[column] = BitConverter.UInt32BitsToSingle((uint)((ushort*)(source + panel * 2 * CompactBlock.Register))[column / 2 * 16 + 2 * lane + column % 2] << 16);
+                    uint* pairs = (uint*)(source + panel * 2 * CompactBlock.Register) + lane;
+                    ((uint*)target)[0] = pairs[0] << 16;
+                    ((uint*)target)[1] = pairs[0] & 0xffff0000;
+                    ((uint*)target)[2] = pairs[8] << 16;
+                    ((uint*)target)[3] = pairs[8] & 0xffff0000;
+                    source += CompactBlock.UncodedStepBytes;
+                    continue;
                 }
-                source += coded ? CompactBlock.StepBytes : CompactBlock.UncodedStepBytes;
+                byte* lower = source + panel * CompactBlock.Register + coded, places = source + CompactBlock.PlacesOffset + panel / 2 * CompactBlock.Register + coded;
+                ((uint*)target)[0] = Bits(table, lower[0], places[0] >> shift);
+                ((uint*)target)[1] = Bits(table, lower[1], places[1] >> shift);
+                ((uint*)target)[2] = Bits(table, lower[8], places[8] >> shift);
+                ((uint*)target)[3] = Bits(table, lower[9], places[9] >> shift);
+                source += CompactBlock.StepBytes;
             }
         }
+
+        static uint Bits(byte* table, byte lower, int place) => (uint)table[place & 15] << 24 | (uint)lower << 16;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
