@@ -1,7 +1,6 @@
 using Lapidary.Checkpoints;
 using Lapidary.Cpu;
 using Lapidary.KvCache;
-using Lapidary.Lora;
 using Lapidary.Models;
 
 namespace Lapidary.Tests.Lora;

@@ -1,7 +1,6 @@
 using CsCheck;
 using Lapidary.Cpu;
 using Lapidary.Generation;
-using Lapidary.KvCache;
 using Lapidary.Models;
 using Lapidary.Models.Synthetic;
 using Lapidary.Sampling;

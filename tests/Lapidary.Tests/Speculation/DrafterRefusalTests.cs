@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Lapidary.Checkpoints;
 using Lapidary.Cpu;
 using Lapidary.Models;
 using Lapidary.Speculation;

@@ -91,7 +91,7 @@ public sealed unsafe class CompactMatrixTests
     public void A_token_does_not_depend_on_its_neighbours_nor_a_row_on_its_share()
     {
         Require();
-        const int rows = 150, columns = 320;
+        const int rows = 150, columns = 608;
         ushort[] weights = Weights(Kind.Mixed, rows * columns);
         float[] x = Tokens(13 * columns), all = Multiply(weights, rows, columns, x, 13, 0, rows);
         for (int tokens = 1; tokens < 13; tokens++)
