@@ -1,6 +1,7 @@
 using Lapidary.Checkpoints;
 using Lapidary.Cpu;
 using Lapidary.Cpu.Assembly;
+using Lapidary.Cpu.Gemm;
 using Lapidary.Quantization;
 
 namespace Lapidary.Tests.Cpu.Assembly;
@@ -16,6 +17,9 @@ public sealed unsafe class CompactMatrixTests
         /// <summary>With zeros, infinities and sizes of their own among them.</summary>
         Mixed,
 
+        /// <summary>Normal ones, with a far larger one in every block.</summary>
+        Outliers,
+
         /// <summary>Every second weight of a size that no other has.</summary>
         Uncodable,
     }
@@ -29,6 +33,7 @@ public sealed unsafe class CompactMatrixTests
             double value = kind switch
             {
                 Kind.Mixed when random.Next(50) == 0 => (random.Next(3) - 1) * Math.Pow(10, random.Next(-30, 5)),
+                Kind.Outliers when i % 2816 % 256 == 7 => 1e6,
                 Kind.Uncodable when i % 2 == 0 => Math.Pow(2, random.Next(-60, 3)),
                 _ => normal,
             };
@@ -141,6 +146,7 @@ public sealed unsafe class CompactMatrixTests
     {
         Require();
         Assert.InRange(Share(Kind.Normal), 0.75, 0.775);
+        Assert.InRange(Share(Kind.Outliers), 0.75, 0.78);
         Assert.InRange(Share(Kind.Uncodable), 1, 1.005);
 
         static double Share(Kind kind)
@@ -162,6 +168,22 @@ public sealed unsafe class CompactMatrixTests
         Assert.Contains("36 columns", CompactMatrix.Refusal(Matrix(&zero, 32, 36)));
         Assert.Contains("31 rows", CompactMatrix.Refusal(Matrix(&zero, 31, 32)));
         Assert.Null(CompactMatrix.Refusal(Matrix(&zero, 32, 32)));
+    }
+
+    [Fact]
+    public void A_matrix_is_compact_where_that_is_wanted_and_kernels_can_be_assembled()
+    {
+        Require();
+        Assert.SkipUnless(CpuFeatures.VectorBits == 256, "needs vectors of 256 bits");
+        CpuOptions options = new();
+        fixed (ushort* w = Weights(Kind.Normal, 32 * 64))
+            foreach ((CpuOptions chosen, bool compact) in (ReadOnlySpan<(CpuOptions, bool)>)[
+                (options, true), (options with { Arithmetic = Arithmetic.Fast }, true),
+                (options with { CompactBFloat16 = false }, false), (options with { Assembly = AssemblyUse.Refused }, false)])
+            {
+                using WeightMatrix matrix = WeightMatrix.Load(Matrix(w, 32, 64), chosen);
+                Assert.Equal(compact, matrix is CompactMatrix);
+            }
     }
 
     [Fact]
