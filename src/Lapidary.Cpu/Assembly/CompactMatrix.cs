@@ -15,14 +15,14 @@ internal sealed unsafe class CompactMatrix : WeightMatrix
     private const int TileRows = ShortRowTile.Panels * CompactBlock.Lanes;
 
     private readonly CompactPanels panels;
-    private readonly TileKernels[] first, later; // of sums that begin and go on: for whole blocks, and for the last
+    private readonly TileKernels[] kernels; // for each block of a row: sums begin with the first
 
     /// <param name="source">What has no <see cref="Refusal"/>.</param>
     public CompactMatrix(DenseMatrix source) : base(source.Rows, source.Columns)
     {
         panels = new CompactPanels(source);
-        first = Kernels(resumes: false);
-        later = Kernels(resumes: true);
+        kernels = [.. Enumerable.Range(0, panels.Blocks).Select(block
+            => ShortRowTile.Kernels(DType.F32, panels.Steps(block) * CompactBlock.StepColumns, resumes: block > 0))];
     }
 
     /// <summary>Why that matrix is not packed so, or null.</summary>
@@ -82,7 +82,6 @@ internal sealed unsafe class CompactMatrix : WeightMatrix
             panels.Unpack(group, block, weights);
             int columns = panels.Steps(block) * CompactBlock.StepColumns;
             byte* ahead = panels.Block(group, block + 1), end = ahead + CompactBlock.HeaderBytes + panels.Steps(block) * CompactBlock.StepBytes;
-            TileKernels kernels = (block == 0 ? first : later)[columns == CompactBlock.Columns ? 0 : 1];
             TileArguments arguments = new() { ActivationStride = xStride * sizeof(float), OutputStride = outputStride * sizeof(float) };
             for (int half = 0; half < CompactBlock.Rows; half += TileRows)
             {
@@ -93,7 +92,7 @@ internal sealed unsafe class CompactMatrix : WeightMatrix
                     next = tiles.First(tile + 1);
                     arguments.Activations = (byte*)(x + token * xStride + block * CompactBlock.Columns);
                     arguments.Output = output + token * outputStride + half;
-                    kernels.Run(next - token, &arguments);
+                    kernels[block].Run(next - token, &arguments);
                 }
             }
         }
@@ -114,10 +113,4 @@ internal sealed unsafe class CompactMatrix : WeightMatrix
     }
 
     public override void Dispose() => panels.Dispose();
-
-    private TileKernels[] Kernels(bool resumes)
-    {
-        int last = panels.Steps(panels.Blocks - 1) * CompactBlock.StepColumns;
-        return [ShortRowTile.Kernels(DType.F32, CompactBlock.Columns, resumes), ShortRowTile.Kernels(DType.F32, last, resumes)];
-    }
 }

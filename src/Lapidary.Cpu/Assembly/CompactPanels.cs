@@ -9,6 +9,7 @@ namespace Lapidary.Cpu.Assembly;
 internal sealed unsafe class CompactPanels : IDisposable
 {
     private const int PieceBytes = 2 << 20; // written by one thread
+    private const int SmallBytes = 8 << 20; // written in less time than it takes to begin with threads
 
     private readonly int columns;
     private readonly long[] offsets; // [groups of rows, blocks], and the end
@@ -146,10 +147,11 @@ internal sealed unsafe class CompactPanels : IDisposable
         memory = null;
     }
 
-    /// <summary>Groups of rows in pieces, shared out among threads.</summary>
+    /// <summary>Groups of rows in pieces, shared out among threads where there is work for more than one.</summary>
     private void ForPieces(Action<int, int> write)
     {
-        int some = Math.Clamp(PieceBytes / (CompactBlock.Rows * columns * sizeof(ushort)), 1, Groups);
-        Parallel.For(0, (Groups + some - 1) / some, piece => write(piece * some, Math.Min(Groups, (piece + 1) * some)));
+        int groupBytes = CompactBlock.Rows * columns * sizeof(ushort), some = Math.Clamp(PieceBytes / groupBytes, 1, Groups);
+        if ((long)Groups * groupBytes < SmallBytes) write(0, Groups);
+        else Parallel.For(0, (Groups + some - 1) / some, piece => write(piece * some, Math.Min(Groups, (piece + 1) * some)));
     }
 }

@@ -8,6 +8,8 @@ namespace Lapidary.Cpu.Experts;
 /// <summary>The packed weights of a layer's experts and the activation between them.</summary>
 internal unsafe class ExpertMatrices : IDisposable
 {
+    private const long SmallBytes = 4 << 20; // of gates: packed in less time than it takes to begin with threads
+
     private readonly WeightMatrix[] downs;
 
     /// <param name="load">Packs a matrix.</param>
@@ -17,7 +19,10 @@ internal unsafe class ExpertMatrices : IDisposable
         Gates = new WeightMatrix[weights.Gate.Count];
         Ups = weights.Up is null ? null : new WeightMatrix[weights.Up.Count];
         downs = new WeightMatrix[weights.Down.Count];
-        Pack(Gates.Length, LoadExpert);
+        if (weights.Gate.Sum(matrix => matrix.ByteLength) < SmallBytes)
+            for (int e = 0; e < Gates.Length; e++) LoadExpert(e);
+        else
+            Pack(Gates.Length, LoadExpert);
 
         // Gate and up, which a file may hold as one tensor, follow each other, so that what has been packed of it is whole.
         void LoadExpert(int e)
