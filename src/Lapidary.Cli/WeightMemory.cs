@@ -12,7 +12,11 @@ internal static class WeightMemory
         => models * CopiedShare * FileBytes(model) <= UsableShare * GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
 
     private static long FileBytes(string model)
-        => File.Exists(model) ? new FileInfo(model).Length
-        : Directory.Exists(model) ? new DirectoryInfo(model).EnumerateFiles().Where(file => file.Extension is ".safetensors" or ".gguf").Sum(file => file.Length)
+        => File.Exists(model) ? Length(new FileInfo(model))
+        : Directory.Exists(model) ? new DirectoryInfo(model).EnumerateFiles().Where(file => file.Extension is ".safetensors" or ".gguf").Sum(Length)
         : 0; // opening it will say that it is not there
+
+    /// <summary>Of what a link leads to: HuggingFace's cache keeps links. What it leads to may be missing.</summary>
+    private static long Length(FileInfo file)
+        => (file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file) is { Exists: true } target ? target.Length : 0;
 }

@@ -8,7 +8,7 @@ namespace Lapidary.Cpu.Experts;
 /// <summary>The packed weights of a layer's experts and the activation between them.</summary>
 internal unsafe class ExpertMatrices : IDisposable
 {
-    private const long SmallBytes = 4 << 20; // of gates: packed in less time than it takes to begin with threads
+    private const long SmallBytes = 4 << 20; // of elements of gates: packed in less time than it takes to begin with threads
 
     private readonly WeightMatrix[] downs;
 
@@ -19,7 +19,7 @@ internal unsafe class ExpertMatrices : IDisposable
         Gates = new WeightMatrix[weights.Gate.Count];
         Ups = weights.Up is null ? null : new WeightMatrix[weights.Up.Count];
         downs = new WeightMatrix[weights.Down.Count];
-        if (weights.Gate.Sum(matrix => matrix.ByteLength) < SmallBytes)
+        if (spec.Weights.Code is null && weights.Gate.Sum(matrix => matrix.ByteLength) < SmallBytes)
             for (int e = 0; e < Gates.Length; e++) LoadExpert(e);
         else
             Pack(Gates.Length, LoadExpert);

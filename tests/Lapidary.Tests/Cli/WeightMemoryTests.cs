@@ -18,6 +18,12 @@ public sealed class WeightMemoryTests
             Assert.True(WeightMemory.Fits(weights, models: 1));
             Assert.True(WeightMemory.Fits(folder.FullName, models: 1));
             Assert.False(WeightMemory.Fits(folder.FullName, models: 2));
+            string link = Path.Combine(folder.FullName, "link"), nowhere = Path.Combine(folder.FullName, "nowhere.gguf");
+            File.CreateSymbolicLink(link, weights);
+            File.CreateSymbolicLink(nowhere, Path.Combine(folder.FullName, "missing"));
+            Assert.True(WeightMemory.Fits(link, models: 1));
+            Assert.False(WeightMemory.Fits(link, models: 2));
+            Assert.True(WeightMemory.Fits(folder.FullName, models: 1));
             Sparse(Path.Combine(folder.FullName, "model-2.safetensors"), memory * 7 / 10);
             Assert.False(WeightMemory.Fits(folder.FullName, models: 1));
         }

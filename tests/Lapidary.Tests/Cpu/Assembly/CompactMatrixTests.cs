@@ -142,6 +142,25 @@ public sealed unsafe class CompactMatrixTests
     }
 
     [Fact]
+    public void Threads_write_the_blocks_of_a_large_matrix()
+    {
+        Require();
+        const int rows = 1610, columns = 2816; // more than is written by one thread
+        ushort[] weights = Weights(Kind.Mixed, rows * columns);
+        uint[] row = new uint[columns];
+        fixed (ushort* w = weights)
+        fixed (uint* target = row)
+        {
+            using CompactPanels panels = new(Matrix(w, rows, columns));
+            for (int r = 0; r < rows; r++)
+            {
+                panels.CopyRow(r, (float*)target);
+                Assert.True(row.AsSpan().SequenceEqual([.. weights.AsSpan(r * columns, columns).ToArray().Select(bits => (uint)bits << 16)]), $"row {r}");
+            }
+        }
+    }
+
+    [Fact]
     public void Weights_of_one_size_take_three_quarters_of_their_bytes_and_others_hardly_more_than_theirs()
     {
         Require();
