@@ -12,7 +12,7 @@ internal sealed record CommandResult(int ExitCode, string Output, string Error)
 /// <summary>The built <c>lapidary</c> as its own process, as a user starts it.</summary>
 internal static class LapidaryProcess
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3); // against hanging: the longest takes half a minute beside other work
     private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "lapidary.dll");
 
     public static CommandResult Run(params string[] arguments) => RunWithInput([], arguments);
@@ -63,7 +63,7 @@ internal static class LapidaryProcess
         if (!process.WaitForExit(Limit))
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"lapidary {string.Join(' ', arguments)} did not end within {Limit.TotalSeconds:f0} s");
+            throw new TimeoutException($"lapidary {string.Join(' ', arguments)} did not end within {Limit.TotalMinutes:f0} minutes");
         }
         return new CommandResult(process.ExitCode, output.Result, error.Result);
     }
