@@ -27,6 +27,9 @@ internal readonly record struct CompactBlock(Vector128<byte> UpperBytes, ulong U
 
     public const int Register = 32;
 
+    /// <summary>Steps of the block that begins at that column of a matrix.</summary>
+    public static int Steps(int columns, int first) => Math.Min(Columns, columns - first) / StepColumns;
+
     /// <summary>With so many steps of columns.</summary>
     public int ByteLength(int steps) => HeaderBytes + steps * StepBytes + BitOperations.PopCount(Uncoded) * (UncodedStepBytes - StepBytes);
 

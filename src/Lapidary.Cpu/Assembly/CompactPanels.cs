@@ -13,7 +13,7 @@ internal sealed unsafe class CompactPanels : IDisposable
 
     private readonly int columns;
     private readonly long[] offsets; // [groups of rows, blocks], and the end
-    private byte* memory;
+    private readonly LargeMemory memory;
 
     /// <param name="source">BF16; columns are a multiple of 32. Its memory may go.</param>
     public CompactPanels(DenseMatrix source)
@@ -28,18 +28,17 @@ internal sealed unsafe class CompactPanels : IDisposable
         {
             for (int i = from * Blocks; i < to * Blocks; i++) plans[i] = writer.Plan(i / Blocks * CompactBlock.Rows, i % Blocks * CompactBlock.Columns);
         });
-        for (int i = 0; i < plans.Length; i++) offsets[i + 1] = offsets[i] + plans[i].ByteLength(writer.Steps(i % Blocks * CompactBlock.Columns));
-        memory = (byte*)LargePages.Allocate((nuint)ByteLength);
+        for (int i = 0; i < plans.Length; i++) offsets[i + 1] = offsets[i] + plans[i].ByteLength(Steps(i % Blocks));
+        memory = new LargeMemory((nuint)ByteLength);
         ForPieces((from, to) =>
         {
-            new FreshMemory(memory + ByteLength).Take(memory + offsets[from * Blocks], memory + offsets[to * Blocks]);
+            byte* start = memory.Address;
+            new FreshMemory(start + ByteLength).Take(start + offsets[from * Blocks], start + offsets[to * Blocks]);
             for (int i = from * Blocks; i < to * Blocks; i++)
-                writer.Write(i / Blocks * CompactBlock.Rows, i % Blocks * CompactBlock.Columns, plans[i], memory + offsets[i]);
+                writer.Write(i / Blocks * CompactBlock.Rows, i % Blocks * CompactBlock.Columns, plans[i], start + offsets[i]);
             source.Release(from * CompactBlock.Rows, Math.Min(source.Rows, to * CompactBlock.Rows) - from * CompactBlock.Rows);
         });
     }
-
-    ~CompactPanels() => Free();
 
     /// <summary>Of 32 rows.</summary>
     public int Groups { get; }
@@ -49,10 +48,10 @@ internal sealed unsafe class CompactPanels : IDisposable
 
     public long ByteLength => offsets[^1];
 
-    public byte* Block(int group, int block) => memory + offsets[group * Blocks + block];
+    public byte* Block(int group, int block) => memory.Address + offsets[group * Blocks + block];
 
     /// <summary>Steps of a block's columns.</summary>
-    public int Steps(int block) => Math.Min(CompactBlock.Columns, columns - block * CompactBlock.Columns) / CompactBlock.StepColumns;
+    public int Steps(int block) => CompactBlock.Steps(columns, block * CompactBlock.Columns);
 
     /// <summary>A block's weights in float32.</summary>
     /// <param name="target">[panel, column, lane]</param>
@@ -134,18 +133,7 @@ internal sealed unsafe class CompactPanels : IDisposable
         (second.AsUInt32() & upperHalves).Store((uint*)target + 3 * CompactBlock.Lanes);
     }
 
-    public void Dispose()
-    {
-        Free();
-        GC.SuppressFinalize(this);
-    }
-
-    private void Free()
-    {
-        if (memory == null) return;
-        LargePages.Free(memory);
-        memory = null;
-    }
+    public void Dispose() => memory.Dispose();
 
     /// <summary>Groups of rows in pieces, shared out among threads where there is work for more than one.</summary>
     private void ForPieces(Action<int, int> write)

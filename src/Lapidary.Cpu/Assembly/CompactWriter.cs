@@ -13,9 +13,6 @@ internal readonly unsafe struct CompactWriter(byte* weights, int rows, int colum
 
     private const byte Exponent = 0x7f; // of an upper byte
 
-    /// <summary>Steps of the block that begins at that column.</summary>
-    public int Steps(int column) => Math.Min(CompactBlock.Columns, columns - column) / CompactBlock.StepColumns;
-
     /// <summary>
     /// What the block that begins at that row and column will be: with upper bytes for the largest weight in it and smaller ones,
     /// or those that are met most often, where that leaves too many steps uncoded (one weight may be far larger than all others).
@@ -24,7 +21,7 @@ internal readonly unsafe struct CompactWriter(byte* weights, int rows, int colum
     {
         byte** from = stackalloc byte*[CompactBlock.Rows];
         Locate(row, column, from);
-        int steps = Steps(column);
+        int steps = CompactBlock.Steps(columns, column);
         CompactBlock block = Coded(from, steps, Below(Largest(from, steps)));
         if (BitOperations.PopCount(block.Uncoded) * FewUncoded <= steps) return block;
         CompactBlock other = Coded(from, steps, Frequent(from, steps));
@@ -43,7 +40,7 @@ internal readonly unsafe struct CompactWriter(byte* weights, int rows, int colum
         ulong uncoded = plan.Uncoded;
         Vector256<uint>* pairs = stackalloc Vector256<uint>[2 * StepsTogether];
         Vector256<byte>* even = stackalloc Vector256<byte>[StepsTogether]; // the places of a panel with that number
-        for (int at = 0, end = Steps(column); at < end; at += StepsTogether, uncoded >>= StepsTogether)
+        for (int at = 0, end = CompactBlock.Steps(columns, column); at < end; at += StepsTogether, uncoded >>= StepsTogether)
         {
             byte* next = target;
             for (int panel = 0; panel < CompactBlock.Panels; panel++)

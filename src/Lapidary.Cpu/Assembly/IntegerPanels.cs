@@ -9,11 +9,11 @@ internal sealed unsafe class IntegerPanels : IDisposable
 {
     private const int PieceBytes = 2 << 20; // packed by one thread: an expert's matrix, a part of a large one
 
-    private readonly object? owner; // of memory that lies in a file
+    private readonly object owner; // of the memory: a file, or LargeMemory
     private byte* memory;
 
-    /// <param name="owner">Of the memory, kept; null when the panels are to free it.</param>
-    private IntegerPanels(QuantizedMatrix matrix, PanelLayout layout, byte* memory, object? owner)
+    /// <param name="owner">Of the memory, kept; disposed of with the panels where it is theirs alone.</param>
+    private IntegerPanels(QuantizedMatrix matrix, PanelLayout layout, byte* memory, object owner)
     {
         Rows = matrix.Rows;
         Steps = StepsOf(matrix);
@@ -29,7 +29,8 @@ internal sealed unsafe class IntegerPanels : IDisposable
     {
         PanelLayout layout = PanelLayout.For(matrix.Format, PanelScales.SmallestKind(matrix), matrix.GroupsPerBlock);
         nuint bytes = checked((nuint)PanelsOf(matrix) * (nuint)layout.PanelBytes(StepsOf(matrix)));
-        IntegerPanels panels = new(matrix, layout, (byte*)LargePages.Allocate(bytes), owner: null);
+        LargeMemory memory = new(bytes);
+        IntegerPanels panels = new(matrix, layout, memory.Address, memory);
         try
         {
             int some = (int)Math.Clamp(PieceBytes / panels.PanelBytes, 1, panels.Panels);
@@ -57,8 +58,6 @@ internal sealed unsafe class IntegerPanels : IDisposable
             : null;
     }
 
-    ~IntegerPanels() => Free();
-
     public PanelLayout Layout { get; }
     public int Rows { get; }
     public int Steps { get; }
@@ -75,14 +74,7 @@ internal sealed unsafe class IntegerPanels : IDisposable
 
     public void Dispose()
     {
-        Free();
-        GC.SuppressFinalize(this);
-    }
-
-    private void Free()
-    {
-        if (memory == null) return;
-        if (owner is null) LargePages.Free(memory);
+        (owner as LargeMemory)?.Dispose();
         memory = null;
     }
 

@@ -7,7 +7,7 @@ namespace Lapidary.Cpu.Attention;
 internal sealed unsafe class CpuKeyValues : IKeyValues
 {
     private readonly int blockSize;
-    private byte* keys, values;
+    private readonly LargeMemory keys, values;
 
     public CpuKeyValues(KeyValueType type, int blocks, int blockSize, int heads, int headDim)
     {
@@ -18,11 +18,9 @@ internal sealed unsafe class CpuKeyValues : IKeyValues
         (Type, this.blockSize, Heads, HeadDim) = (type, blockSize, heads, headDim);
         HeadBytes = type.HeadBytes(headDim);
         nuint bytes = checked((nuint)blocks * (nuint)blockSize * (nuint)heads * (nuint)HeadBytes);
-        keys = (byte*)LargePages.Allocate(bytes);
-        values = (byte*)LargePages.Allocate(bytes);
+        keys = new LargeMemory(bytes);
+        values = new LargeMemory(bytes);
     }
-
-    ~CpuKeyValues() => Free();
 
     public KeyValueType Type { get; }
     public int Heads { get; }
@@ -34,8 +32,8 @@ internal sealed unsafe class CpuKeyValues : IKeyValues
     /// <summary>Columns of a head with its padding.</summary>
     public int PaddedDim => HeadBytes / Type.BlockBytes() * KeyValueTypes.BlockColumns;
 
-    public byte* Keys => keys;
-    public byte* Values => values;
+    public byte* Keys => keys.Address;
+    public byte* Values => values.Address;
 
     /// <summary>Bytes from the start of keys, or of values, to a head of the position <paramref name="within"/> a block.</summary>
     public nint Offset(int block, int within, int head) => (((nint)block * Heads + head) * blockSize + within) * HeadBytes;
@@ -51,21 +49,14 @@ internal sealed unsafe class CpuKeyValues : IKeyValues
         {
             nint from = Offset(fromBlock, 0, head), to = Offset(toBlock, 0, head);
             int bytes = positions * HeadBytes; // those of a head lie together
-            new ReadOnlySpan<byte>(keys + from, bytes).CopyTo(new Span<byte>(keys + to, bytes));
-            new ReadOnlySpan<byte>(values + from, bytes).CopyTo(new Span<byte>(values + to, bytes));
+            new ReadOnlySpan<byte>(Keys + from, bytes).CopyTo(new Span<byte>(Keys + to, bytes));
+            new ReadOnlySpan<byte>(Values + from, bytes).CopyTo(new Span<byte>(Values + to, bytes));
         }
     }
 
     public void Dispose()
     {
-        Free();
-        GC.SuppressFinalize(this);
-    }
-
-    private void Free()
-    {
-        LargePages.Free(keys);
-        LargePages.Free(values);
-        keys = values = null;
+        keys.Dispose();
+        values.Dispose();
     }
 }

@@ -12,9 +12,8 @@ namespace Lapidary.Cpu.Gemm;
 internal sealed unsafe class CodePanels : IDisposable
 {
     private readonly long wordsLength, scalesLength;
-    private uint* words;
-    private float* scales;
-    private float* offsets;
+    private readonly LargeMemory words, scales;
+    private readonly LargeMemory? offsets;
 
     /// <param name="lanes">Rows of a panel.</param>
     /// <param name="origin">Constant part of the numbers, folded into the offsets.</param>
@@ -32,21 +31,20 @@ internal sealed unsafe class CodePanels : IDisposable
         GroupEnds = Ends(matrix);
         wordsLength = (long)Panels * WordsPerRow * lanes;
         scalesLength = (long)Panels * Groups * lanes;
-        words = (uint*)Allocate(wordsLength);
-        scales = (float*)Allocate(scalesLength);
-        offsets = matrix.Format.HasOffsets || origin != 0 ? (float*)Allocate(scalesLength) : null;
+        words = Allocate(wordsLength);
+        scales = Allocate(scalesLength);
+        offsets = matrix.Format.HasOffsets || origin != 0 ? Allocate(scalesLength) : null;
         Pack(matrix, origin);
     }
 
-    ~CodePanels() => Free();
-
     public void Dispose()
     {
-        Free();
-        GC.SuppressFinalize(this);
+        words.Dispose();
+        scales.Dispose();
+        offsets?.Dispose();
     }
 
-    public long ByteLength => sizeof(float) * (wordsLength + (offsets == null ? 1 : 2) * scalesLength);
+    public long ByteLength => sizeof(float) * (wordsLength + (offsets is null ? 1 : 2) * scalesLength);
 
     public int Lanes { get; }
     public int Rows { get; }
@@ -65,17 +63,17 @@ internal sealed unsafe class CodePanels : IDisposable
     /// <summary>Whether columns lie in the same order and groups as there.</summary>
     public bool HasColumnsOf(CodePanels other) => Order.AsSpan().SequenceEqual(other.Order) && GroupEnds.AsSpan().SequenceEqual(other.GroupEnds);
 
-    public float* Words(int panel) => (float*)(words + (nint)panel * WordsPerRow * Lanes);
-    public float* Scales(int panel) => scales + (nint)panel * Groups * Lanes;
+    public float* Words(int panel) => (float*)words.Address + (nint)panel * WordsPerRow * Lanes;
+    public float* Scales(int panel) => (float*)scales.Address + (nint)panel * Groups * Lanes;
 
     /// <summary>Null where offsets are 0.</summary>
-    public float* Offsets(int panel) => offsets == null ? null : offsets + (nint)panel * Groups * Lanes;
+    public float* Offsets(int panel) => offsets is null ? null : (float*)offsets.Address + (nint)panel * Groups * Lanes;
 
-    private static void* Allocate(long elements)
+    private static LargeMemory Allocate(long elements)
     {
         nuint bytes = checked((nuint)elements * sizeof(float));
-        void* memory = LargePages.Allocate(bytes);
-        NativeMemory.Clear(memory, bytes);
+        LargeMemory memory = new(bytes);
+        NativeMemory.Clear(memory.Address, bytes);
         return memory;
     }
 
@@ -131,7 +129,7 @@ internal sealed unsafe class CodePanels : IDisposable
             {
                 if (!float.IsFinite(rowScales[g]) || !float.IsFinite(rowOffsets[g])) throw NotFinite(matrix, row, $"the scale of group {g}");
                 Scales(panel)[g * Lanes + lane] = rowScales[g];
-                if (offsets != null) Offsets(panel)[g * Lanes + lane] = rowOffsets[g] + origin * rowScales[g];
+                if (offsets is not null) Offsets(panel)[g * Lanes + lane] = rowOffsets[g] + origin * rowScales[g];
             }
             matrix.Release(row, 1);
         }
@@ -139,13 +137,4 @@ internal sealed unsafe class CodePanels : IDisposable
 
     private static BackendException NotFinite(QuantizedMatrix matrix, int row, string what)
         => new($"matrix \"{matrix.Name}\" ({matrix.Format}): {what} in row {row} is no finite number; the checkpoint is damaged");
-
-    private void Free()
-    {
-        LargePages.Free(words);
-        LargePages.Free(scales);
-        LargePages.Free(offsets);
-        words = null;
-        scales = offsets = null;
-    }
 }

@@ -43,18 +43,16 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
     private readonly StoredTensor source; // single rows are read there
     private readonly TileKernels? assembled;
     private readonly int panels;
-    private TWeight* packed; // [panel, column, lane]
+    private readonly LargeMemory packed; // [panel, column, lane]
 
     public ShortRows(StoredTensor source, AssemblyUse assembly) : base(checked((int)source.Shape[0]), checked((int)source.Shape[1]))
     {
         this.source = source;
         panels = (Rows + TLane.Count - 1) / TLane.Count;
-        packed = (TWeight*)LargePages.Allocate((nuint)((panels + panels % ShortRowTile.Panels) * PanelBytes)); // the last tile reads whole panels
+        packed = new LargeMemory((nuint)((panels + panels % ShortRowTile.Panels) * PanelBytes)); // the last tile reads whole panels
         if (AssemblySupport.RefusesShortRows(assembly, 32 * TLane.Count) is null) assembled = ShortRowTile.Kernels(source.DType, Columns);
         Pack();
     }
-
-    ~ShortRows() => Free();
 
     public override int Grain => assembled is null ? TLane.Count : ShortRowTile.Panels * TLane.Count;
 
@@ -145,18 +143,7 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
         for (int i = 0; i < Columns; i++) output[i] = TWeight.ToSingle(stored[i]) * scale;
     }
 
-    public override void Dispose()
-    {
-        Free();
-        GC.SuppressFinalize(this);
-    }
-
-    private void Free()
-    {
-        if (packed == null) return;
-        LargePages.Free(packed);
-        packed = null;
-    }
+    public override void Dispose() => packed.Dispose();
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Pack()
@@ -171,7 +158,7 @@ internal sealed unsafe class ShortRows<TLane, TWeight> : WeightMatrix
 
     private long PanelBytes => (long)Columns * TLane.Count * sizeof(TWeight);
 
-    private TWeight* Panel(int panel) => packed + (nint)panel * Columns * TLane.Count;
+    private TWeight* Panel(int panel) => (TWeight*)packed.Address + (nint)panel * Columns * TLane.Count;
 
     /// <summary>The panel, or the last one again where there are fewer: its sums are not stored twice.</summary>
     private TWeight* PanelOrLast(int panel) => Panel(Math.Min(panel, panels - 1));
