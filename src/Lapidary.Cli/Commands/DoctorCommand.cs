@@ -34,9 +34,6 @@ internal static class DoctorCommand
     private static string Assembled(string? refusal, string instructions)
         => refusal is null ? $"by kernels assembled at run time for {instructions}" : $"through vectors, since {refusal}";
 
-    private static string Kept(Arithmetic arithmetic)
-        => AssemblySupport.RefusesCompact(AssemblyUse.Allowed, arithmetic) is { } refusal ? $"as stored, since {refusal}" : "in three quarters of their bytes where memory has room";
-
     private static Dictionary<string, string> Facts()
     {
         using CpuKernels kernels = new(), fast = new(new CpuOptions { Threads = 1, Arithmetic = Arithmetic.Fast });
@@ -61,7 +58,7 @@ internal static class DoctorCommand
             ["kernels"] = $"{CpuFeatures.VectorBits}-bit vectors: {CpuFeatures.WidthReason}",
             ["exact arithmetic"] = $"weights as stored, hidden states and sums in float32 (HuggingFace checkpoints); short rows {Assembled(AssemblySupport.RefusesShortRows(AssemblyUse.Allowed, CpuFeatures.VectorBits), "AVX2")}",
             ["fast arithmetic"] = $"hidden states rounded (GGUF files, or --arithmetic fast): int8 {Assembled(AssemblySupport.RefusesInt8(AssemblyUse.Allowed), AssemblySupport.Int8Instructions)}; bfloat16 {(AssemblySupport.RefusesBFloat16(AssemblyUse.Allowed) is { } refusal ? $"beside float32 hidden states, since {refusal}" : "by kernels assembled at run time for AVX512-BF16")}",
-            ["bfloat16 weights"] = $"exact arithmetic: {Kept(Arithmetic.Exact)}; fast: {Kept(Arithmetic.Fast)}",
+            ["bfloat16 weights"] = AssemblySupport.RefusesCompact(AssemblyUse.Allowed) is { } reason ? $"as stored, since {reason}" : "in three quarters of their bytes where memory has room",
             ["keys and values"] = $"{kernels.DefaultKeyValueType.Name()} under exact arithmetic, {fast.DefaultKeyValueType.Name()} under fast; --kv-cache-dtype {string.Join(", ", KeyValueTypes.Names)}",
             ["expert backends"] = string.Join("; ", kernels.ExpertBackends.Select(b => $"{b.Name}: {b.Purpose}")),
             ["embedded model"] = embedded,

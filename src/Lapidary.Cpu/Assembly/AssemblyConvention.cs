@@ -24,6 +24,12 @@ internal static class AssemblyConvention
             code.sub(rsp, KeptBytes);
             for (int i = FirstKept; i <= LastKept; i++) code.vmovups(__xmmword_ptr[rsp + 16 * (i - FirstKept)], Xmm(i));
         }
+        Load(code, loads);
+    }
+
+    /// <summary>Loads fields of the arguments.</summary>
+    public static void Load(Assembler code, params ReadOnlySpan<(AssemblerRegister64 Register, string Field)> loads)
+    {
         foreach ((AssemblerRegister64 register, string field) in loads)
             code.mov(register, __qword_ptr[Arguments + Offset(field)]);
     }

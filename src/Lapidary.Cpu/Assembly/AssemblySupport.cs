@@ -21,10 +21,7 @@ public static class AssemblySupport
     public static string? RefusesBFloat16(AssemblyUse use) => Refuses(use, CpuFeatures.HasAvx512Bf16, "AVX512-BF16");
 
     /// <summary>Why bfloat16 weights stay as they are stored, or null.</summary>
-    public static string? RefusesCompact(AssemblyUse use, Arithmetic arithmetic)
-        => arithmetic == Arithmetic.Exact ? RefusesShortRows(use, CpuFeatures.VectorBits)
-        : RefusesBFloat16(use) is null ? "AVX512-BF16 multiplies them as they are"
-        : RefusesShortRows(use, 256);
+    public static string? RefusesCompact(AssemblyUse use) => Refuses(use, CpuFeatures.HasAvx2Half, "AVX2 with FMA and F16C");
 
     /// <summary>Why products of short rows go through vectors of that width instead, or null.</summary>
     public static string? RefusesShortRows(AssemblyUse use, int vectorBits) => Refuses(use, CpuFeatures.HasAvx2Half, "AVX2 with FMA and F16C")

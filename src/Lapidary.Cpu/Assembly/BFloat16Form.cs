@@ -5,24 +5,28 @@ using Lapidary.Cpu.Gemm;
 namespace Lapidary.Cpu.Assembly;
 
 /// <summary>
-/// Hidden states rounded to bfloat16 (nearest, ties to even) as a <see cref="RowTile"/> reads them: tiles of tokens, in a tile step
-/// by step of 32 columns, in a step token by token; padded with zeros to whole steps. What a tile reads from the second cache is
-/// one stream.
+/// Hidden states rounded to bfloat16 (nearest, ties to even) as a <see cref="RowTile"/> or a <see cref="PairTile"/> reads them: tiles of
+/// tokens, in a tile step by step of so many columns, in a step token by token; padded with zeros to whole steps of 32 columns. What
+/// a tile reads from the second cache is one stream.
 /// </summary>
-internal sealed unsafe record BFloat16Form(int Columns) : HiddenForm(Columns)
+/// <param name="MaxTokens">Of a tile.</param>
+/// <param name="StepColumns">Of a step: 32 or 4.</param>
+internal sealed unsafe record BFloat16Form(int Columns, int MaxTokens, int StepColumns) : HiddenForm(Columns)
 {
-    private const int StepColumns = RowTile.StepColumns, HalfStep = StepColumns / 2; // a register of float32
+    private const int ColumnsTogether = 32, HalfTogether = ColumnsTogether / 2; // two registers of float32
 
-    public override nint RowBytes => (nint)((Columns + StepColumns - 1) / StepColumns) * RowTile.StepBytes;
+    private readonly int stepBytes = StepColumns * sizeof(ushort);
+
+    public override nint RowBytes => (nint)((Columns + ColumnsTogether - 1) / ColumnsTogether) * ColumnsTogether * sizeof(ushort);
 
     public override void Write(float* x, nint stride, int from, int to, int tokens, byte* written)
     {
-        TokenTiles tiles = new(tokens, RowTile.MaxTokens);
+        TokenTiles tiles = new(tokens, MaxTokens);
         for (int t = from; t < to; t++)
         {
             int tile = tiles.Of(t), first = tiles.First(tile);
-            nint step = (tiles.First(tile + 1) - first) * RowTile.StepBytes;
-            WriteToken(x + t * stride, written + first * RowBytes + (t - first) * RowTile.StepBytes, step);
+            nint step = (tiles.First(tile + 1) - first) * stepBytes;
+            WriteToken(x + t * stride, written + first * RowBytes + (t - first) * stepBytes, step);
         }
     }
 
@@ -30,18 +34,28 @@ internal sealed unsafe record BFloat16Form(int Columns) : HiddenForm(Columns)
     private void WriteToken(float* row, byte* target, nint step)
     {
         int i = 0;
-        for (; i <= Columns - StepColumns; i += StepColumns, target += step) WriteStep(row + i, target);
+        for (; i <= Columns - ColumnsTogether; i += ColumnsTogether, target += step * ColumnsTogether / StepColumns) WriteTogether(row + i, target, step);
         if (i == Columns) return;
-        float* padded = stackalloc float[StepColumns];
-        new Span<float>(padded, StepColumns).Clear();
-        new ReadOnlySpan<float>(row + i, Columns - i).CopyTo(new Span<float>(padded, StepColumns));
-        WriteStep(padded, target);
+        float* padded = stackalloc float[ColumnsTogether];
+        new Span<float>(padded, ColumnsTogether).Clear();
+        new ReadOnlySpan<float>(row + i, Columns - i).CopyTo(new Span<float>(padded, ColumnsTogether));
+        WriteTogether(padded, target, step);
     }
 
-    private static void WriteStep(float* values, byte* target)
+    private void WriteTogether(float* values, byte* target, nint step)
     {
-        Round(values).Store((ushort*)target);
-        Round(values + HalfStep).Store((ushort*)target + HalfStep);
+        Vector256<ushort> first = Round(values), second = Round(values + HalfTogether);
+        if (StepColumns == ColumnsTogether)
+        {
+            first.Store((ushort*)target);
+            second.Store((ushort*)target + HalfTogether);
+            return;
+        }
+        for (int i = 0; i < Vector256<ulong>.Count; i++)
+        {
+            *(ulong*)(target + i * step) = first.AsUInt64()[i];
+            *(ulong*)(target + (i + Vector256<ulong>.Count) * step) = second.AsUInt64()[i];
+        }
     }
 
     private static Vector256<ushort> Round(float* values)

@@ -8,7 +8,7 @@ namespace Lapidary.Cpu.Assembly;
 /// bfloat16 weights where they are stored, times hidden states rounded to bfloat16, where the processor has products of those.
 /// Nothing is packed.
 /// </summary>
-internal sealed unsafe class BFloat16Matrix : AssembledMatrix
+internal sealed unsafe class BFloat16Matrix : WeightMatrix
 {
     private const int RowBytesTogether = 1 << 20; // of rows that stay in the third cache while blocks of hidden states pass by
     private const int RowByRowTokens = 5; // up to so many the memory is the bound, and it is fastest row by row
@@ -25,7 +25,7 @@ internal sealed unsafe class BFloat16Matrix : AssembledMatrix
         : base(checked((int)tensor.Shape[0]), checked((int)tensor.Shape[1]))
     {
         this.tensor = tensor;
-        form = new BFloat16Form(Columns);
+        form = new BFloat16Form(Columns, RowTile.MaxTokens, RowTile.StepColumns);
         (fours, ones) = (Kernels(Columns, RowTile.TileRows), Kernels(Columns, 1));
         tilesTogether = Math.Max(1, (int)((512 << 10) / form.RowBytes / RowTile.MaxTokens));
     }

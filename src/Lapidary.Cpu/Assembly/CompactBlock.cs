@@ -27,6 +27,9 @@ internal readonly record struct CompactBlock(Vector128<byte> UpperBytes, ulong U
 
     public const int Register = 32;
 
+    /// <summary>Of the memory.</summary>
+    public const int Line = 64;
+
     /// <summary>Steps of the block that begins at that column of a matrix.</summary>
     public static int Steps(int columns, int first) => Math.Min(Columns, columns - first) / StepColumns;
 

@@ -9,7 +9,7 @@ namespace Lapidary.Cpu.Assembly;
 /// exact integers, sums float32 in one order, so that kernels of all widths give the same bits where they fuse multiplication
 /// and addition.
 /// </summary>
-internal sealed unsafe class IntegerMatrix : AssembledMatrix
+internal sealed unsafe class IntegerMatrix : WeightMatrix
 {
     private const int BlockBytes = 192 << 10; // of panels that stay in a core's second cache while tiles of tokens pass by
 

@@ -29,4 +29,7 @@ internal unsafe struct TileArguments
 
     /// <summary>Bytes from one token's hidden states to the next, where they are not packed.</summary>
     public nint ActivationStride;
+
+    /// <summary>Where weights are left as other tiles read them.</summary>
+    public byte* Unpacked;
 }

@@ -20,7 +20,12 @@ internal abstract unsafe class WeightMatrix : IDisposable
     public virtual int Grain => 4;
 
     /// <summary>y[t, o] = x[t] · w[o] for o in [from, to).</summary>
-    public abstract void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride);
+    public virtual void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
+    {
+        byte* written = ThreadScratch.Hidden(tokens * Form!.RowBytes);
+        Form.Write(x, xStride, 0, tokens, tokens, written);
+        MultiplyWritten(from, to, written, tokens, y, yStride);
+    }
 
     /// <summary>How hidden states may be rewritten once and shared; null when the kernels read float32 rows.</summary>
     public virtual HiddenForm? Form => null;
@@ -38,7 +43,9 @@ internal abstract unsafe class WeightMatrix : IDisposable
     /// <summary>The fastest way that the arithmetic allows.</summary>
     public static WeightMatrix Load(StoredMatrix matrix, CpuOptions options) => matrix switch
     {
-        DenseMatrix dense when IsCompact(dense, options) => new CompactMatrix(dense),
+        DenseMatrix dense when IsCompact(dense, options) => options.Arithmetic == Arithmetic.Fast && AssemblySupport.RefusesBFloat16(options.Assembly) is null
+            ? new CompactBFloat16(dense)
+            : new CompactFloat32(dense),
         DenseMatrix dense when options.Arithmetic == Arithmetic.Exact && dense.Columns <= ShortRows.MostColumns => ShortRows.Load(dense.Tensor, options.Assembly),
         _ when options.Arithmetic == Arithmetic.Exact => Load(matrix),
         QuantizedMatrix quantized when PanelLayout.Refusal(quantized.Format) is null => LoadInteger(quantized, options),
@@ -47,7 +54,7 @@ internal abstract unsafe class WeightMatrix : IDisposable
     };
 
     private static bool IsCompact(DenseMatrix matrix, CpuOptions options) => options.CompactBFloat16
-        && CompactMatrix.Refusal(matrix) is null && AssemblySupport.RefusesCompact(options.Assembly, options.Arithmetic) is null;
+        && CompactMatrix.Refusal(matrix) is null && AssemblySupport.RefusesCompact(options.Assembly) is null;
 
     /// <summary>What that makes of hidden states.</summary>
     public static HiddenPrecision HiddenStates(WeightFormat weights, CpuOptions options)

@@ -93,7 +93,7 @@ public sealed unsafe class BFloat16MatrixTests
     {
         Require();
         const int columns = 70;
-        BFloat16Form form = new(columns);
+        BFloat16Form form = new(columns, RowTile.MaxTokens, RowTile.StepColumns);
         byte[] whole = new byte[tokens * form.RowBytes], parts = new byte[whole.Length];
         fixed (float* x = Tokens(tokens, columns))
         fixed (byte* atOnce = whole, byParts = parts)

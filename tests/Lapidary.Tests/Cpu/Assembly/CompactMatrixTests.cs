@@ -3,55 +3,14 @@ using Lapidary.Cpu;
 using Lapidary.Cpu.Assembly;
 using Lapidary.Cpu.Gemm;
 using Lapidary.Quantization;
+using static Lapidary.Tests.Cpu.Assembly.CompactWeights;
 
 namespace Lapidary.Tests.Cpu.Assembly;
 
 /// <summary>bfloat16 weights in three quarters of their bytes: none is changed, and products are those of the weights themselves.</summary>
 public sealed unsafe class CompactMatrixTests
 {
-    public enum Kind
-    {
-        /// <summary>As trained weights are.</summary>
-        Normal,
-
-        /// <summary>With zeros, infinities and sizes of their own among them.</summary>
-        Mixed,
-
-        /// <summary>Normal ones, with a far larger one in every block.</summary>
-        Outliers,
-
-        /// <summary>Every second weight of a size that no other has.</summary>
-        Uncodable,
-    }
-
-    private static ushort[] Weights(Kind kind, int count)
-    {
-        Random random = new(7);
-        return [.. Enumerable.Range(0, count).Select(i =>
-        {
-            double normal = Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()) * 0.02;
-            double value = kind switch
-            {
-                Kind.Mixed when random.Next(50) == 0 => (random.Next(3) - 1) * Math.Pow(10, random.Next(-30, 5)),
-                Kind.Outliers when i % 2816 % 256 == 7 => 1e6,
-                Kind.Uncodable when i % 2 == 0 => Math.Pow(2, random.Next(-60, 3)),
-                _ => normal,
-            };
-            return (ushort)(BitConverter.SingleToUInt32Bits((float)value) >> 16);
-        })];
-    }
-
-    private static float Value(ushort bits) => BitConverter.UInt32BitsToSingle((uint)bits << 16);
-
-    private static float[] Tokens(int count)
-    {
-        Random random = new(4);
-        return [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() * 4 - 2)];
-    }
-
     private static void Require() => Assert.SkipUnless(CpuFeatures.HasAvx2Half, "needs AVX2 with FMA");
-
-    private static DenseMatrix Matrix(ushort* weights, int rows, int columns) => new(new StoredTensor("w", DType.BF16, [rows, columns], (nint)weights, owner: null));
 
     private static float[] Multiply(ushort[] weights, int rows, int columns, float[] x, int tokens, int from, int to)
     {
@@ -59,7 +18,7 @@ public sealed unsafe class CompactMatrixTests
         fixed (ushort* w = weights)
         fixed (float* xs = x, ys = y)
         {
-            using CompactMatrix matrix = new(Matrix(w, rows, columns));
+            using CompactFloat32 matrix = new(Matrix(w, rows, columns));
             matrix.Multiply(from, to, xs, columns, tokens, ys, rows);
         }
         return y;
@@ -173,7 +132,7 @@ public sealed unsafe class CompactMatrixTests
             const int rows = 512, columns = 2816;
             fixed (ushort* w = Weights(kind, rows * columns))
             {
-                using CompactMatrix matrix = new(Matrix(w, rows, columns));
+                using CompactFloat32 matrix = new(Matrix(w, rows, columns));
                 return matrix.ByteLength / (2.0 * rows * columns);
             }
         }
@@ -193,7 +152,6 @@ public sealed unsafe class CompactMatrixTests
     public void A_matrix_is_compact_where_that_is_wanted_and_kernels_can_be_assembled()
     {
         Require();
-        Assert.SkipUnless(CpuFeatures.VectorBits == 256, "needs vectors of 256 bits");
         CpuOptions options = new();
         fixed (ushort* w = Weights(Kind.Normal, 32 * 64))
             foreach ((CpuOptions chosen, bool compact) in (ReadOnlySpan<(CpuOptions, bool)>)[
@@ -202,6 +160,7 @@ public sealed unsafe class CompactMatrixTests
             {
                 using WeightMatrix matrix = WeightMatrix.Load(Matrix(w, 32, 64), chosen);
                 Assert.Equal(compact, matrix is CompactMatrix);
+                Assert.Equal(compact && chosen.Arithmetic == Arithmetic.Fast && CpuFeatures.HasAvx512Bf16, matrix is CompactBFloat16);
             }
     }
 

@@ -1,0 +1,150 @@
+using Iced.Intel;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Lapidary.Cpu.Assembly;
+
+/// <summary>
+/// 32 rows × 4 columns of bfloat16 weights at a time, times up to 12 tokens of a <see cref="BFloat16Form"/> of such steps, added to
+/// their sums (AVX512-BF16). A register holds a pair of columns of 16 rows, which is what the processor multiplies. Every sum goes pair
+/// by pair, whatever the tile. The first tile takes weights out of a <see cref="CompactBlock"/>, beside its products, and leaves them
+/// unpacked for those that follow.
+/// </summary>
+/// <param name="coded">Whether the weights are blocks as they lie, one after the other.</param>
+/// <param name="unpacks">Whether they are left unpacked.</param>
+/// <param name="asks">Whether the block that comes next is asked for.</param>
+internal sealed class PairTile(bool coded, bool unpacks, bool asks)
+{
+    public const int MaxTokens = 12, StepColumns = CompactBlock.StepColumns, StepBytes = StepColumns * sizeof(ushort);
+
+    /// <summary>Of a step's weights where they lie unpacked: [pair, half of the rows, row, column of the pair].</summary>
+    public const int UnpackedStepBytes = CompactBlock.UncodedStepBytes;
+
+    private const int Ahead = 3072, Line = 64, Pairs = 2, Halves = 2; // bytes of a block that are asked for; of columns; of rows
+
+    private static readonly AssemblerRegisterZMM[] zmm = VectorRegisters.All;
+    private static readonly AssemblerRegister64 Weights = r8, X = r9, Steps = r10, StepsOfBlock = r11, Uncoded = rax, Unpacked = rdx, Next = rdx, Output = r8, Stride = r9;
+    private static readonly AssemblerRegisterZMM Lower = zmm4, Upper = zmm5, Table = zmm6, Place = zmm7;
+    private readonly Assembler code = new(64);
+
+    /// <summary>The machine code of void kernel(TileArguments*) for that many tokens.</summary>
+    public byte[] Assemble(int tokens)
+    {
+        Label block = code.CreateLabel(), loop = code.CreateLabel(), uncoded = code.CreateLabel(), multiply = code.CreateLabel(), shifts = code.CreateLabel(), place = code.CreateLabel();
+        AssemblyConvention.Begin(code);
+        Transfer(tokens, (output, sum) => code.vmovups(sum, output));
+        AssemblyConvention.Load(code, (Weights, nameof(TileArguments.Weights)), (X, nameof(TileArguments.Activations)), (Steps, nameof(TileArguments.Steps)),
+            (rdx, asks ? nameof(TileArguments.Ahead) : nameof(TileArguments.Unpacked)));
+        if (coded)
+        {
+            code.vpbroadcastd(Place, __dword_ptr[place]);
+            code.Label(ref block);
+            BeginBlock();
+        }
+
+        code.Label(ref loop);
+        if (coded)
+        {
+            for (int line = 0; line < CompactBlock.StepBytes; line += Line) code.prefetcht0(__byte_ptr[Weights + (Ahead + line)]);
+            code.shr(Uncoded, 1);
+            code.jc(uncoded);
+            for (int half = 0; half < Halves; half++) Decode(half, shifts);
+            code.add(Weights, CompactBlock.StepBytes);
+            code.Label(ref multiply);
+        }
+        if (unpacks)
+        {
+            for (int i = 0; i < Pairs * Halves; i++) code.vmovdqu32(__zmmword_ptr[Unpacked + i * Line], zmm[i]);
+            code.add(Unpacked, UnpackedStepBytes);
+        }
+        if (!coded)
+        {
+            for (int i = 0; i < Pairs * Halves; i++) code.vmovdqu32(zmm[i], __zmmword_ptr[Weights + i * Line]);
+            code.add(Weights, UnpackedStepBytes);
+        }
+        if (asks)
+        {
+            for (int line = 0; line < CompactBlock.StepBytes; line += Line) code.prefetcht1(__byte_ptr[Next + line]);
+            code.add(Next, CompactBlock.StepBytes);
+        }
+        for (int pair = 0; pair < Pairs; pair++)
+            for (int t = 0; t < tokens; t++)
+            {
+                AssemblerRegisterZMM value = zmm[4 + t % 2];
+                code.vbroadcastss(value, __dword_ptr[X + (t * StepBytes + pair * sizeof(float))]);
+                for (int half = 0; half < Halves; half++) code.vdpbf16ps(Sum(t, half), Pair(pair, half), value);
+            }
+        code.add(X, tokens * StepBytes);
+        code.dec(coded ? StepsOfBlock : Steps);
+        code.jnz(loop);
+        if (coded)
+        {
+            code.test(Steps, Steps);
+            code.jnz(block);
+        }
+        Transfer(tokens, (output, sum) => code.vmovups(output, sum));
+        Label end = code.CreateLabel();
+        if (coded)
+        {
+            code.jmp(end);
+            code.Label(ref uncoded);
+            for (int pair = 0; pair < Pairs; pair++)
+                for (int half = 0; half < Halves; half++) LoadUncoded(pair, half);
+            code.add(Weights, CompactBlock.UncodedStepBytes);
+            code.jmp(multiply);
+            code.Label(ref end);
+        }
+        return AssemblyConvention.End(code, () =>
+        {
+            code.Label(ref shifts);
+            for (int i = 0; i < 16; i++) code.dd(i < 8 ? 0u : 0x00040004); // the second panel's places are the upper bits
+            code.Label(ref place);
+            code.dd(0x0f0f0f0f);
+        });
+    }
+
+    private static AssemblerRegisterZMM Sum(int token, int half) => zmm[8 + token * Halves + half];
+
+    private static AssemblerRegisterZMM Pair(int pair, int half) => zmm[pair * Halves + half];
+
+    private void BeginBlock()
+    {
+        code.vbroadcasti32x4(Table, __xmmword_ptr[Weights]);
+        code.mov(Uncoded, __qword_ptr[Weights + CompactBlock.UncodedOffset]);
+        code.add(Weights, CompactBlock.HeaderBytes);
+        code.mov(r11d, CompactBlock.Columns / StepColumns);
+        code.cmp(Steps, StepsOfBlock);
+        code.cmovb(StepsOfBlock, Steps);
+        code.sub(Steps, StepsOfBlock);
+    }
+
+    /// <summary>Two panels of 8 rows: lower and upper bytes in turns are pairs of columns.</summary>
+    private void Decode(int half, Label shifts)
+    {
+        code.vbroadcasti64x4(Upper, __ymmword_ptr[Weights + (CompactBlock.PlacesOffset + half * CompactBlock.Register)]);
+        code.vpsrlvw(Upper, Upper, __zmmword_ptr[shifts]);
+        code.vpandd(Upper, Upper, Place);
+        code.vpshufb(Upper, Table, Upper);
+        code.vmovdqu32(Lower, __zmmword_ptr[Weights + half * 2 * CompactBlock.Register]);
+        code.vpunpcklbw(Pair(0, half), Lower, Upper);
+        code.vpunpckhbw(Pair(1, half), Lower, Upper);
+    }
+
+    private void LoadUncoded(int pair, int half)
+    {
+        AssemblerRegisterZMM both = Pair(pair, half);
+        int first = (half * 4 + pair) * CompactBlock.Register;
+        code.vmovdqu(new AssemblerRegisterYMM(Register.YMM0 + (pair * Halves + half)), __ymmword_ptr[Weights + first]);
+        code.vinserti64x4(both, both, __ymmword_ptr[Weights + (first + 2 * CompactBlock.Register)], 1);
+    }
+
+    /// <param name="move">Between a token's output and its sums of half of the rows.</param>
+    private void Transfer(int tokens, Action<AssemblerMemoryOperand, AssemblerRegisterZMM> move)
+    {
+        AssemblyConvention.Load(code, (Output, nameof(TileArguments.Output)), (Stride, nameof(TileArguments.OutputStride)));
+        for (int t = 0; t < tokens; t++)
+        {
+            if (t > 0) code.add(Output, Stride);
+            for (int half = 0; half < Halves; half++) move(__zmmword_ptr[Output + half * Line], Sum(t, half));
+        }
+    }
+}
