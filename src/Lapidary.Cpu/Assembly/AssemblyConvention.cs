@@ -34,6 +34,19 @@ internal static class AssemblyConvention
             code.mov(register, __qword_ptr[Arguments + Offset(field)]);
     }
 
+    /// <summary>Sums begin with 0, or with what is in the output where <see cref="TileArguments.Resumes"/> says so.</summary>
+    public static void BeginSums(Assembler code, Action clear, Action load)
+    {
+        Label resume = code.CreateLabel(), begun = code.CreateLabel();
+        code.cmp(__qword_ptr[Arguments + Offset(nameof(TileArguments.Resumes))], 0);
+        code.jne(resume);
+        clear();
+        code.jmp(begun);
+        code.Label(ref resume);
+        load();
+        code.Label(ref begun);
+    }
+
     /// <summary>Of a field of the arguments, in bytes.</summary>
     public static int Offset(string field) => (int)Marshal.OffsetOf<TileArguments>(field);
 

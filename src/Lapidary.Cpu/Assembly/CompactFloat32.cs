@@ -17,7 +17,7 @@ internal sealed unsafe class CompactFloat32 : CompactMatrix
         wholeBlock = Kernels(0);
         lastBlock = Kernels(Panels.Blocks - 1);
 
-        TileKernels Kernels(int block) => ShortRowTile.Kernels(DType.F32, Panels.Steps(block) * CompactBlock.StepColumns, resumes: true);
+        TileKernels Kernels(int block) => ShortRowTile.Kernels(DType.F32, Panels.Steps(block) * CompactBlock.StepColumns);
     }
 
     protected override int MaxTokens => ShortRowTile.MaxTokens;

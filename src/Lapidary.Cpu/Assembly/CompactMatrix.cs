@@ -53,7 +53,6 @@ internal abstract unsafe class CompactMatrix : WeightMatrix
             bool whole = row >= from && row + CompactBlock.Rows <= to;
             float* output = whole ? y + row : sums;
             nint stride = whole ? yStride : CompactBlock.Rows;
-            for (int t = 0; t < tokens; t++) new Span<float>(output + t * stride, CompactBlock.Rows).Clear();
             for (int block = 0, end; block < Panels.Blocks; block = end)
             {
                 end = Math.Min(Panels.Blocks, block + BlocksTogether);
@@ -63,6 +62,7 @@ internal abstract unsafe class CompactMatrix : WeightMatrix
                     ActivationStride = tokenBytes,
                     OutputStride = stride * sizeof(float),
                     Unpacked = (byte*)unpacked,
+                    Resumes = block,
                 };
                 for (int tile = 0, token = 0, next; tile < tiles.Count; tile++, token = next)
                 {

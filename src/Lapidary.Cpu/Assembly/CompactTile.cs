@@ -26,12 +26,13 @@ internal sealed class CompactTile
         Label loop = code.CreateLabel(), uncoded = code.CreateLabel(), next = code.CreateLabel(), place = code.CreateLabel(), upperHalves = code.CreateLabel();
         AssemblyConvention.Begin(code, (Block, nameof(TileArguments.Weights)), (X, nameof(TileArguments.Activations)),
             (Sums, nameof(TileArguments.Output)), (Steps, nameof(TileArguments.Steps)));
+        AssemblyConvention.BeginSums(code,
+            () => ForPanels(panel => code.vxorps(Sum(panel), Sum(panel), Sum(panel))), () => ForPanels(panel => code.vmovups(Sum(panel), __ymmword_ptr[Sums + panel * CompactBlock.Register])));
         code.vbroadcasti128(Table, __xmmword_ptr[Block]);
         code.mov(Uncoded, __qword_ptr[Block + CompactBlock.UncodedOffset]);
         code.add(Block, CompactBlock.HeaderBytes);
         code.vmovdqu(Place, __ymmword_ptr[place]);
         code.vmovdqu(UpperHalves, __ymmword_ptr[upperHalves]);
-        for (int panel = 0; panel < CompactBlock.Panels; panel++) code.vmovups(Sum(panel), __ymmword_ptr[Sums + panel * CompactBlock.Register]);
 
         code.Label(ref loop);
         for (int line = 0; line < CompactBlock.StepBytes; line += 64) code.prefetcht0(__byte_ptr[Block + (Ahead + line)]);
@@ -62,7 +63,7 @@ internal sealed class CompactTile
         code.add(X, CompactBlock.StepColumns * sizeof(float));
         code.dec(Steps);
         code.jnz(loop);
-        for (int panel = 0; panel < CompactBlock.Panels; panel++) code.vmovups(__ymmword_ptr[Sums + panel * CompactBlock.Register], Sum(panel));
+        ForPanels(panel => code.vmovups(__ymmword_ptr[Sums + panel * CompactBlock.Register], Sum(panel)));
         Label end = code.CreateLabel();
         code.jmp(end);
 
@@ -82,6 +83,11 @@ internal sealed class CompactTile
             code.Label(ref upperHalves);
             for (int i = 0; i < 8; i++) code.dd(0xffff0000);
         });
+    }
+
+    private static void ForPanels(Action<int> write)
+    {
+        for (int panel = 0; panel < CompactBlock.Panels; panel++) write(panel);
     }
 
     private static AssemblerRegisterYMM Sum(int panel) => new(Register.YMM0 + panel);

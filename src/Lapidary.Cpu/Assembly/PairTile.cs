@@ -4,8 +4,8 @@ using static Iced.Intel.AssemblerRegisters;
 namespace Lapidary.Cpu.Assembly;
 
 /// <summary>
-/// 32 rows × 4 columns of bfloat16 weights at a time, times up to 12 tokens of a <see cref="BFloat16Form"/> of such steps, added to
-/// their sums (AVX512-BF16). A register holds a pair of columns of 16 rows, which is what the processor multiplies. Every sum goes pair
+/// 32 rows × 4 columns of bfloat16 weights at a time, times up to 12 tokens of a <see cref="BFloat16Form"/> of such steps
+/// (AVX512-BF16). A register holds a pair of columns of 16 rows, which is what the processor multiplies. Every sum goes pair
 /// by pair, whatever the tile. The first tile takes weights out of a <see cref="CompactBlock"/>, beside its products, and leaves them
 /// unpacked for those that follow.
 /// </summary>
@@ -31,7 +31,7 @@ internal sealed class PairTile(bool coded, bool unpacks, bool asks)
     {
         Label block = code.CreateLabel(), loop = code.CreateLabel(), uncoded = code.CreateLabel(), multiply = code.CreateLabel(), shifts = code.CreateLabel(), place = code.CreateLabel();
         AssemblyConvention.Begin(code);
-        Transfer(tokens, (output, sum) => code.vmovups(sum, output));
+        AssemblyConvention.BeginSums(code, () => Clear(tokens), () => Transfer(tokens, (output, sum) => code.vmovups(sum, output)));
         AssemblyConvention.Load(code, (Weights, nameof(TileArguments.Weights)), (X, nameof(TileArguments.Activations)), (Steps, nameof(TileArguments.Steps)),
             (rdx, asks ? nameof(TileArguments.Ahead) : nameof(TileArguments.Unpacked)));
         if (coded)
@@ -105,6 +105,12 @@ internal sealed class PairTile(bool coded, bool unpacks, bool asks)
     private static AssemblerRegisterZMM Sum(int token, int half) => zmm[8 + token * Halves + half];
 
     private static AssemblerRegisterZMM Pair(int pair, int half) => zmm[pair * Halves + half];
+
+    private void Clear(int tokens)
+    {
+        for (int t = 0; t < tokens; t++)
+            for (int half = 0; half < Halves; half++) code.vpxord(Sum(t, half), Sum(t, half), Sum(t, half));
+    }
 
     private void BeginBlock()
     {

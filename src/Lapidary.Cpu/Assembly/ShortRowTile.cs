@@ -10,21 +10,20 @@ namespace Lapidary.Cpu.Assembly;
 /// at the rate of its instructions, so that there are none but loads and products: compiled code has half as many again.
 /// </summary>
 /// <param name="element">Of the panels.</param>
-/// <param name="resumes">Whether sums go on from what is in the output.</param>
-internal sealed class ShortRowTile(DType element, int columns, bool resumes = false)
+internal sealed class ShortRowTile(DType element, int columns)
 {
     public const int Panels = 2, MaxTokens = 6;
 
     private const int Lanes = 8, ColumnsTogether = 4, TokensOfPointer = 3; // base, base + stride, base + 2 strides
 
     private static readonly AssemblerRegister64 Weights = r8, First = r9, Fourth = r10, Stride = r11;
-    private static readonly ConcurrentDictionary<(DType Element, int Columns, bool Resumes), Lazy<TileKernels>> kernels = new();
+    private static readonly ConcurrentDictionary<(DType Element, int Columns), Lazy<TileKernels>> kernels = new();
     private readonly Assembler code = new(64);
     private readonly int columnBytes = Lanes * element.Size();
 
     /// <summary>For panels of those elements.</summary>
-    public static TileKernels Kernels(DType element, int columns, bool resumes = false) => kernels.GetOrAdd((element, columns, resumes), kind => new(()
-        => new AssembledKernels(MaxTokens, tokens => new ShortRowTile(kind.Element, kind.Columns, kind.Resumes).Assemble(tokens)))).Value;
+    public static TileKernels Kernels(DType element, int columns) => kernels.GetOrAdd((element, columns), kind => new(()
+        => new AssembledKernels(MaxTokens, tokens => new ShortRowTile(kind.Element, kind.Columns).Assemble(tokens)))).Value;
 
     /// <summary>The machine code of void kernel(TileArguments*) for that many tokens.</summary>
     public byte[] Assemble(int tokens)
@@ -36,8 +35,7 @@ internal sealed class ShortRowTile(DType element, int columns, bool resumes = fa
             code.lea(Fourth, __[First + Stride * 2]);
             code.add(Fourth, Stride);
         }
-        if (resumes) Transfer(tokens, (output, sum) => code.vmovups(sum, output));
-        else for (int i = 0; i < Panels * tokens; i++) code.vxorps(Ymm(i), Ymm(i), Ymm(i));
+        AssemblyConvention.BeginSums(code, () => Clear(tokens), () => Transfer(tokens, (output, sum) => code.vmovups(sum, output)));
         if (columns >= ColumnsTogether)
         {
             code.mov(eax, columns / ColumnsTogether);
@@ -58,6 +56,11 @@ internal sealed class ShortRowTile(DType element, int columns, bool resumes = fa
     private static AssemblerRegisterYMM Ymm(int i) => new(Register.YMM0 + i);
 
     private static AssemblerRegisterYMM Sum(int token, int panel) => Ymm(token * Panels + panel);
+
+    private void Clear(int tokens)
+    {
+        for (int i = 0; i < Panels * tokens; i++) code.vxorps(Ymm(i), Ymm(i), Ymm(i));
+    }
 
     private void Multiply(int column, int tokens)
     {

@@ -32,4 +32,7 @@ internal unsafe struct TileArguments
 
     /// <summary>Where weights are left as other tiles read them.</summary>
     public byte* Unpacked;
+
+    /// <summary>Other than 0: sums go on from what is in the output.</summary>
+    public nint Resumes;
 }
