@@ -4,17 +4,18 @@ using static Iced.Intel.AssemblerRegisters;
 namespace Lapidary.Cpu.Assembly;
 
 /// <summary>
-/// 32 rows × 4 columns of bfloat16 weights at a time, times up to 12 tokens of a <see cref="BFloat16Form"/> of such steps
-/// (AVX512-BF16). A register holds a pair of columns of 16 rows, which is what the processor multiplies. Every sum goes pair
-/// by pair, whatever the tile. The first tile takes weights out of a <see cref="CompactBlock"/>, beside its products, and leaves them
+/// 32 rows × 4 columns of bfloat16 weights at a time, times up to 12 tokens of a <see cref="TileForm"/> of such steps. A register holds
+/// a pair of columns of 16 rows, which AVX512-BF16 multiplies with a pair of hidden states; to those in float32 it is two registers,
+/// one shifted and one masked. Every sum goes in the order of columns, whatever the tile. The first tile takes weights out of a <see cref="CompactBlock"/>, beside its products, and leaves them
 /// unpacked for those that follow.
 /// </summary>
+/// <param name="hiddenStates">F32 or BF16.</param>
 /// <param name="coded">Whether the weights are blocks as they lie, one after the other.</param>
 /// <param name="unpacks">Whether they are left unpacked.</param>
 /// <param name="asks">Whether the block that comes next is asked for.</param>
-internal sealed class PairTile(bool coded, bool unpacks, bool asks)
+internal sealed class PairTile(DType hiddenStates, bool coded, bool unpacks, bool asks)
 {
-    public const int MaxTokens = 12, StepColumns = CompactBlock.StepColumns, StepBytes = StepColumns * sizeof(ushort);
+    public const int MaxTokens = 12;
 
     /// <summary>Of a step's weights where they lie unpacked: [pair, half of the rows, row, column of the pair].</summary>
     public const int UnpackedStepBytes = CompactBlock.UncodedStepBytes;
@@ -23,20 +24,20 @@ internal sealed class PairTile(bool coded, bool unpacks, bool asks)
 
     private static readonly AssemblerRegisterZMM[] zmm = VectorRegisters.All;
     private static readonly AssemblerRegister64 Weights = r8, X = r9, Steps = r10, StepsOfBlock = r11, Uncoded = rax, Unpacked = rdx, Next = rdx, Output = r8, Stride = r9;
-    private static readonly AssemblerRegisterZMM Lower = zmm4, Upper = zmm5, Table = zmm6, Place = zmm7;
+    private static readonly AssemblerRegisterZMM Lower = zmm4, Upper = zmm5, Value = zmm6, Table = zmm7;
     private readonly Assembler code = new(64);
+    private readonly int tokenBytes = CompactBlock.StepColumns * hiddenStates.Size(); // of a step
 
     /// <summary>The machine code of void kernel(TileArguments*) for that many tokens.</summary>
     public byte[] Assemble(int tokens)
     {
-        Label block = code.CreateLabel(), loop = code.CreateLabel(), uncoded = code.CreateLabel(), multiply = code.CreateLabel(), shifts = code.CreateLabel(), place = code.CreateLabel();
+        Label block = code.CreateLabel(), loop = code.CreateLabel(), uncoded = code.CreateLabel(), multiply = code.CreateLabel(), shifts = code.CreateLabel(), place = code.CreateLabel(), upperHalves = code.CreateLabel();
         AssemblyConvention.Begin(code);
         AssemblyConvention.BeginSums(code, () => Clear(tokens), () => Transfer(tokens, (output, sum) => code.vmovups(sum, output)));
         AssemblyConvention.Load(code, (Weights, nameof(TileArguments.Weights)), (X, nameof(TileArguments.Activations)), (Steps, nameof(TileArguments.Steps)),
             (rdx, asks ? nameof(TileArguments.Ahead) : nameof(TileArguments.Unpacked)));
         if (coded)
         {
-            code.vpbroadcastd(Place, __dword_ptr[place]);
             code.Label(ref block);
             BeginBlock();
         }
@@ -47,7 +48,7 @@ internal sealed class PairTile(bool coded, bool unpacks, bool asks)
             for (int line = 0; line < CompactBlock.StepBytes; line += Line) code.prefetcht0(__byte_ptr[Weights + (Ahead + line)]);
             code.shr(Uncoded, 1);
             code.jc(uncoded);
-            for (int half = 0; half < Halves; half++) Decode(half, shifts);
+            for (int half = 0; half < Halves; half++) Decode(half, shifts, place);
             code.add(Weights, CompactBlock.StepBytes);
             code.Label(ref multiply);
         }
@@ -67,13 +68,11 @@ internal sealed class PairTile(bool coded, bool unpacks, bool asks)
             code.add(Next, CompactBlock.StepBytes);
         }
         for (int pair = 0; pair < Pairs; pair++)
-            for (int t = 0; t < tokens; t++)
-            {
-                AssemblerRegisterZMM value = zmm[4 + t % 2];
-                code.vbroadcastss(value, __dword_ptr[X + (t * StepBytes + pair * sizeof(float))]);
-                for (int half = 0; half < Halves; half++) code.vdpbf16ps(Sum(t, half), Pair(pair, half), value);
-            }
-        code.add(X, tokens * StepBytes);
+        {
+            if (hiddenStates == DType.BF16) Multiply(tokens, pair, half => Pair(pair, half), code.vdpbf16ps);
+            else MultiplyColumns(tokens, pair, upperHalves);
+        }
+        code.add(X, tokens * tokenBytes);
         code.dec(coded ? StepsOfBlock : Steps);
         code.jnz(loop);
         if (coded)
@@ -99,6 +98,8 @@ internal sealed class PairTile(bool coded, bool unpacks, bool asks)
             for (int i = 0; i < 16; i++) code.dd(i < 8 ? 0u : 0x00040004); // the second panel's places are the upper bits
             code.Label(ref place);
             code.dd(0x0f0f0f0f);
+            code.Label(ref upperHalves);
+            code.dd(0xffff0000);
         });
     }
 
@@ -117,22 +118,41 @@ internal sealed class PairTile(bool coded, bool unpacks, bool asks)
         code.vbroadcasti32x4(Table, __xmmword_ptr[Weights]);
         code.mov(Uncoded, __qword_ptr[Weights + CompactBlock.UncodedOffset]);
         code.add(Weights, CompactBlock.HeaderBytes);
-        code.mov(r11d, CompactBlock.Columns / StepColumns);
+        code.mov(r11d, CompactBlock.Columns / CompactBlock.StepColumns);
         code.cmp(Steps, StepsOfBlock);
         code.cmovb(StepsOfBlock, Steps);
         code.sub(Steps, StepsOfBlock);
     }
 
     /// <summary>Two panels of 8 rows: lower and upper bytes in turns are pairs of columns.</summary>
-    private void Decode(int half, Label shifts)
+    private void Decode(int half, Label shifts, Label place)
     {
         code.vbroadcasti64x4(Upper, __ymmword_ptr[Weights + (CompactBlock.PlacesOffset + half * CompactBlock.Register)]);
         code.vpsrlvw(Upper, Upper, __zmmword_ptr[shifts]);
-        code.vpandd(Upper, Upper, Place);
+        code.vpandd(Upper, Upper, __dword_bcst[place]);
         code.vpshufb(Upper, Table, Upper);
         code.vmovdqu32(Lower, __zmmword_ptr[Weights + half * 2 * CompactBlock.Register]);
         code.vpunpcklbw(Pair(0, half), Lower, Upper);
         code.vpunpckhbw(Pair(1, half), Lower, Upper);
+    }
+
+    /// <summary>The column of a pair that is in the lower halves, then the other.</summary>
+    private void MultiplyColumns(int tokens, int pair, Label upperHalves)
+    {
+        for (int half = 0; half < Halves; half++) code.vpslld(zmm[4 + half], Pair(pair, half), 16);
+        Multiply(tokens, 2 * pair, half => zmm[4 + half], code.vfmadd231ps);
+        for (int half = 0; half < Halves; half++) code.vpandd(Pair(pair, half), Pair(pair, half), __dword_bcst[upperHalves]);
+        Multiply(tokens, 2 * pair + 1, half => Pair(pair, half), code.vfmadd231ps);
+    }
+
+    /// <param name="at">Which 4 bytes of a token's step.</param>
+    private void Multiply(int tokens, int at, Func<int, AssemblerRegisterZMM> weights, Action<AssemblerRegisterZMM, AssemblerRegisterZMM, AssemblerRegisterZMM> product)
+    {
+        for (int t = 0; t < tokens; t++)
+        {
+            code.vbroadcastss(Value, __dword_ptr[X + (t * tokenBytes + at * sizeof(float))]);
+            for (int half = 0; half < Halves; half++) product(Sum(t, half), weights(half), Value);
+        }
     }
 
     private void LoadUncoded(int pair, int half)

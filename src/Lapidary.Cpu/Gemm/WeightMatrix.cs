@@ -43,9 +43,7 @@ internal abstract unsafe class WeightMatrix : IDisposable
     /// <summary>The fastest way that the arithmetic allows.</summary>
     public static WeightMatrix Load(StoredMatrix matrix, CpuOptions options) => matrix switch
     {
-        DenseMatrix dense when IsCompact(dense, options) => options.Arithmetic == Arithmetic.Fast && AssemblySupport.RefusesBFloat16(options.Assembly) is null
-            ? new CompactBFloat16(dense)
-            : new CompactFloat32(dense),
+        DenseMatrix dense when IsCompact(dense, options) => LoadCompact(dense, options),
         DenseMatrix dense when options.Arithmetic == Arithmetic.Exact && dense.Columns <= ShortRows.MostColumns => ShortRows.Load(dense.Tensor, options.Assembly),
         _ when options.Arithmetic == Arithmetic.Exact => Load(matrix),
         QuantizedMatrix quantized when PanelLayout.Refusal(quantized.Format) is null => LoadInteger(quantized, options),
@@ -55,6 +53,11 @@ internal abstract unsafe class WeightMatrix : IDisposable
 
     private static bool IsCompact(DenseMatrix matrix, CpuOptions options) => options.CompactBFloat16
         && CompactMatrix.Refusal(matrix) is null && AssemblySupport.RefusesCompact(options.Assembly) is null;
+
+    private static CompactMatrix LoadCompact(DenseMatrix matrix, CpuOptions options)
+        => options.Arithmetic == Arithmetic.Fast && AssemblySupport.RefusesBFloat16(options.Assembly) is null ? new CompactAvx512(matrix, DType.BF16)
+        : CpuFeatures.VectorBits == 512 ? new CompactAvx512(matrix, DType.F32)
+        : new CompactAvx2(matrix);
 
     /// <summary>What that makes of hidden states.</summary>
     public static HiddenPrecision HiddenStates(WeightFormat weights, CpuOptions options)

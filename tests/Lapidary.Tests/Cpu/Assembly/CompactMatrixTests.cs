@@ -10,15 +10,26 @@ namespace Lapidary.Tests.Cpu.Assembly;
 /// <summary>bfloat16 weights in three quarters of their bytes: none is changed, and products are those of the weights themselves.</summary>
 public sealed unsafe class CompactMatrixTests
 {
-    private static void Require() => Assert.SkipUnless(CpuFeatures.HasAvx2Half, "needs AVX2 with FMA");
+    public enum Kernels
+    {
+        Avx2,
+        Avx512,
+    }
 
-    private static float[] Multiply(ushort[] weights, int rows, int columns, float[] x, int tokens, int from, int to)
+    private static void Require(Kernels kernels = Kernels.Avx2)
+    {
+        if (kernels == Kernels.Avx2) Assert.SkipUnless(CpuFeatures.HasAvx2Half, "needs AVX2 with FMA");
+        else Assert.SkipUnless(CpuFeatures.VectorBits == 512, "needs AVX-512");
+    }
+
+    private static float[] Multiply(Kernels kernels, ushort[] weights, int rows, int columns, float[] x, int tokens, int from, int to)
     {
         float[] y = new float[tokens * rows];
         fixed (ushort* w = weights)
         fixed (float* xs = x, ys = y)
         {
-            using CompactFloat32 matrix = new(Matrix(w, rows, columns));
+            DenseMatrix source = Matrix(w, rows, columns);
+            using CompactMatrix matrix = kernels == Kernels.Avx2 ? new CompactAvx2(source) : new CompactAvx512(source, DType.F32);
             matrix.Multiply(from, to, xs, columns, tokens, ys, rows);
         }
         return y;
@@ -35,35 +46,35 @@ public sealed unsafe class CompactMatrixTests
         return y;
     }
 
-    public static MatrixTheoryData<Kind, int> Cases() => new([Kind.Normal, Kind.Mixed, Kind.Uncodable], [1, 2, 5, 6, 7, 13]);
+    public static MatrixTheoryData<Kernels, Kind, int> Cases() => new(Enum.GetValues<Kernels>(), [Kind.Normal, Kind.Mixed, Kind.Uncodable], [1, 2, 5, 6, 7, 12, 13, 26]);
 
     [Theory, MemberData(nameof(Cases))]
-    public void Results_are_sums_of_products_in_order(Kind kind, int tokens)
+    public void Results_are_sums_of_products_in_order(Kernels kernels, Kind kind, int tokens)
     {
-        Require();
-        foreach ((int rows, int columns) in (ReadOnlySpan<(int, int)>)[(32, 32), (33, 96), (64, 256), (47, 288), (130, 512), (96, 704), (32, 2816)])
+        Require(kernels);
+        foreach ((int rows, int columns) in (ReadOnlySpan<(int, int)>)[(32, 32), (33, 96), (64, 256), (47, 288), (130, 512), (96, 704), (32, 4896)])
         {
             ushort[] weights = Weights(kind, rows * columns);
-            float[] x = Tokens(tokens * columns), y = Multiply(weights, rows, columns, x, tokens, 0, rows);
+            float[] x = Tokens(tokens * columns), y = Multiply(kernels, weights, rows, columns, x, tokens, 0, rows);
             Assert.Equal(Expected(weights, rows, columns, x, tokens), y);
             weights[^1] ^= 1; // the last bit of the last weight
-            Assert.NotEqual(y, Multiply(weights, rows, columns, x, tokens, 0, rows));
+            Assert.NotEqual(y, Multiply(kernels, weights, rows, columns, x, tokens, 0, rows));
         }
     }
 
-    [Fact]
-    public void A_token_does_not_depend_on_its_neighbours_nor_a_row_on_its_share()
+    [Theory, InlineData(Kernels.Avx2), InlineData(Kernels.Avx512)]
+    public void A_token_does_not_depend_on_its_neighbours_nor_a_row_on_its_share(Kernels kernels)
     {
-        Require();
+        Require(kernels);
         const int rows = 150, columns = 608;
         ushort[] weights = Weights(Kind.Mixed, rows * columns);
-        float[] x = Tokens(13 * columns), all = Multiply(weights, rows, columns, x, 13, 0, rows);
+        float[] x = Tokens(13 * columns), all = Multiply(kernels, weights, rows, columns, x, 13, 0, rows);
         for (int tokens = 1; tokens < 13; tokens++)
-            Assert.Equal(all[((13 - tokens) * rows)..], Multiply(weights, rows, columns, x[((13 - tokens) * columns)..], tokens, 0, rows));
+            Assert.Equal(all[((13 - tokens) * rows)..], Multiply(kernels, weights, rows, columns, x[((13 - tokens) * columns)..], tokens, 0, rows));
         foreach (int tokens in (int[])[1, 13])
             foreach ((int from, int to) in (ReadOnlySpan<(int, int)>)[(32, 150), (0, 64), (5, 141), (8, 24), (24, 150), (7, 7)])
             {
-                float[] part = Multiply(weights, rows, columns, x, tokens, from, to);
+                float[] part = Multiply(kernels, weights, rows, columns, x, tokens, from, to);
                 for (int i = 0; i < part.Length; i++) Assert.Equal(i % rows >= from && i % rows < to ? all[i] : 0, part[i]);
             }
     }
@@ -132,7 +143,7 @@ public sealed unsafe class CompactMatrixTests
             const int rows = 512, columns = 2816;
             fixed (ushort* w = Weights(kind, rows * columns))
             {
-                using CompactFloat32 matrix = new(Matrix(w, rows, columns));
+                using CompactAvx2 matrix = new(Matrix(w, rows, columns));
                 return matrix.ByteLength / (2.0 * rows * columns);
             }
         }
@@ -160,7 +171,8 @@ public sealed unsafe class CompactMatrixTests
             {
                 using WeightMatrix matrix = WeightMatrix.Load(Matrix(w, 32, 64), chosen);
                 Assert.Equal(compact, matrix is CompactMatrix);
-                Assert.Equal(compact && chosen.Arithmetic == Arithmetic.Fast && CpuFeatures.HasAvx512Bf16, matrix is CompactBFloat16);
+                Assert.Equal(compact && chosen.Arithmetic == Arithmetic.Fast && CpuFeatures.HasAvx512Bf16, matrix is CompactAvx512 { Form: BFloat16Form });
+                Assert.Equal(compact && chosen.Arithmetic == Arithmetic.Exact && CpuFeatures.VectorBits == 512, matrix is CompactAvx512 { Form: Float32Form });
             }
     }
 

@@ -6,7 +6,7 @@ using static Lapidary.Tests.Cpu.Assembly.CompactWeights;
 namespace Lapidary.Tests.Cpu.Assembly;
 
 /// <summary>Compact weights times hidden states rounded to bfloat16, against float64 and against themselves.</summary>
-public sealed unsafe class CompactBFloat16Tests
+public sealed unsafe class PairTileTests
 {
     private static void Require() => Assert.SkipUnless(CpuFeatures.HasAvx512Bf16, "needs AVX512-BF16");
 
@@ -16,7 +16,7 @@ public sealed unsafe class CompactBFloat16Tests
         fixed (ushort* w = weights)
         fixed (float* xs = x, ys = y)
         {
-            using CompactBFloat16 matrix = new(Matrix(w, rows, columns));
+            using CompactAvx512 matrix = new(Matrix(w, rows, columns), DType.BF16);
             matrix.Multiply(from, to, xs, columns, tokens, ys, rows);
         }
         return y;
@@ -28,7 +28,7 @@ public sealed unsafe class CompactBFloat16Tests
     public void Results_are_sums_of_products(Kind kind, int tokens)
     {
         Require();
-        foreach ((int rows, int columns) in (ReadOnlySpan<(int, int)>)[(32, 32), (33, 96), (64, 256), (47, 288), (96, 704)])
+        foreach ((int rows, int columns) in (ReadOnlySpan<(int, int)>)[(32, 32), (33, 96), (64, 256), (47, 288), (96, 704), (32, 4896)])
         {
             ushort[] weights = Weights(kind, rows * columns);
             float[] x = Tokens(tokens * columns), y = Multiply(weights, rows, columns, x, tokens, 0, rows);
@@ -46,7 +46,7 @@ public sealed unsafe class CompactBFloat16Tests
                     }
                     error += Math.Pow(sum - y[t * rows + row], 2);
                 }
-                Assert.True(Math.Sqrt(error / norm) < 2e-6, $"{rows} x {columns}, row {row}: relative error {Math.Sqrt(error / norm)}");
+                Assert.True(Math.Sqrt(error / norm) < 5e-6, $"{rows} x {columns}, row {row}: relative error {Math.Sqrt(error / norm)}");
             }
             weights[^1] = 0x4974; // a million
             Assert.NotEqual(y, Multiply(weights, rows, columns, x, tokens, 0, rows));
@@ -76,13 +76,13 @@ public sealed unsafe class CompactBFloat16Tests
             }
     }
 
-    [Fact]
-    public void Kernels_use_no_instructions_but_those_asked_for()
+    [Theory, InlineData(DType.F32), InlineData(DType.BF16)]
+    public void Kernels_use_no_instructions_but_those_asked_for(DType hiddenStates)
     {
-        CpuidFeature[] known = [CpuidFeature.INTEL8086, CpuidFeature.INTEL386, CpuidFeature.X64, CpuidFeature.CMOV, CpuidFeature.SSE, CpuidFeature.PREFETCHW, CpuidFeature.AVX, CpuidFeature.AVX512F, CpuidFeature.AVX512BW, CpuidFeature.AVX512_BF16];
+        CpuidFeature[] known = [CpuidFeature.INTEL8086, CpuidFeature.INTEL386, CpuidFeature.X64, CpuidFeature.CMOV, CpuidFeature.SSE, CpuidFeature.PREFETCHW, CpuidFeature.AVX, CpuidFeature.AVX512F, CpuidFeature.AVX512BW, hiddenStates == DType.BF16 ? CpuidFeature.AVX512_BF16 : CpuidFeature.AVX512F];
         for (int tokens = 1; tokens <= PairTile.MaxTokens; tokens++)
             foreach ((bool coded, bool unpacks) in (ReadOnlySpan<(bool, bool)>)[(true, false), (true, true), (false, false)])
-                foreach (Instruction instruction in Disassembly.Of(new PairTile(coded, unpacks, asks: !coded).Assemble(tokens)))
+                foreach (Instruction instruction in Disassembly.Of(new PairTile(hiddenStates, coded, unpacks, asks: !coded).Assemble(tokens)))
                 {
                     Assert.NotEqual(Code.INVALID, instruction.Code);
                     Assert.Empty(instruction.CpuidFeatures.Except(known));

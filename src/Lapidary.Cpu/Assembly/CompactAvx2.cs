@@ -4,7 +4,7 @@ using Lapidary.Quantization;
 namespace Lapidary.Cpu.Assembly;
 
 /// <summary>Compact weights times float32 hidden states (AVX2 with FMA), one token by blocks as they lie.</summary>
-internal sealed unsafe class CompactFloat32 : CompactMatrix
+internal sealed unsafe class CompactAvx2 : CompactMatrix
 {
     private const int LinesAhead = 16; // of the next block, asked for beside each tile: more than the processor foresees
     private const int TileRows = ShortRowTile.Panels * CompactBlock.Lanes, Halves = CompactBlock.Rows / TileRows;
@@ -12,7 +12,7 @@ internal sealed unsafe class CompactFloat32 : CompactMatrix
     private readonly TileKernels wholeBlock, lastBlock; // for blocks of a row
 
     /// <param name="source">What has no <see cref="CompactMatrix.Refusal"/>.</param>
-    public CompactFloat32(DenseMatrix source) : base(source)
+    public CompactAvx2(DenseMatrix source) : base(source)
     {
         wholeBlock = Kernels(0);
         lastBlock = Kernels(Panels.Blocks - 1);

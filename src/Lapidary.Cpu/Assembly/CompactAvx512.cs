@@ -1,0 +1,57 @@
+using Lapidary.Quantization;
+
+namespace Lapidary.Cpu.Assembly;
+
+/// <summary>Compact weights times hidden states in float32, or rounded to bfloat16 (<see cref="PairTile"/>).</summary>
+internal sealed unsafe class CompactAvx512 : CompactMatrix
+{
+    private static readonly Tiles inFloat32 = new(DType.F32), inBFloat16 = new(DType.BF16);
+
+    private readonly Tiles tiles;
+
+    /// <param name="source">What has no <see cref="CompactMatrix.Refusal"/>.</param>
+    /// <param name="hiddenStates">F32 or BF16.</param>
+    public CompactAvx512(DenseMatrix source, DType hiddenStates) : base(source)
+    {
+        tiles = hiddenStates == DType.F32 ? inFloat32 : inBFloat16;
+        Form = hiddenStates == DType.F32 ? new Float32Form(Columns, PairTile.MaxTokens) : new BFloat16Form(Columns, PairTile.MaxTokens, CompactBlock.StepColumns);
+    }
+
+    public override TileForm Form { get; }
+
+    protected override int MaxTokens => PairTile.MaxTokens;
+
+    protected override int BlocksTogether => 16; // 256 KB unpacked, in a core's second cache
+
+    protected override int UnpackedFloats => Math.Min(Panels.Blocks, BlocksTogether) * CompactBlock.Rows * CompactBlock.Columns / 2;
+
+    public override void MultiplyWritten(int from, int to, byte* written, int tokens, float* y, nint yStride)
+        => MultiplyRows(from, to, written, Form.RowBytes, tokens, y, yStride);
+
+    protected override nint ColumnBytes(int tokens) => tokens * Form.ElementBytes;
+
+    protected override void Multiply(int group, int block, int end, int tokens, int tile, int count, TileArguments* arguments)
+    {
+        arguments->Weights = tile == 0 ? Panels.Block(group, block) : arguments->Unpacked;
+        arguments->Ahead = Panels.Block(group, end);
+        TileKernels kernels = (tile switch
+        {
+            0 => count == 1 ? tiles.Alone : tiles.First,
+            1 => tiles.Second,
+            _ => tiles.Others,
+        }).Value;
+        kernels.Run(tokens, arguments);
+    }
+
+    /// <summary>Kernels by what a tile is among those of the same weights.</summary>
+    private sealed class Tiles(DType hiddenStates)
+    {
+        public Lazy<TileKernels> Alone { get; } = Kernels(hiddenStates, coded: true);
+        public Lazy<TileKernels> First { get; } = Kernels(hiddenStates, coded: true, unpacks: true);
+        public Lazy<TileKernels> Second { get; } = Kernels(hiddenStates, coded: false, asks: true);
+        public Lazy<TileKernels> Others { get; } = Kernels(hiddenStates, coded: false);
+
+        private static Lazy<TileKernels> Kernels(DType hiddenStates, bool coded, bool unpacks = false, bool asks = false) => new(()
+            => new AssembledKernels(PairTile.MaxTokens, tokens => new PairTile(hiddenStates, coded, unpacks, asks).Assemble(tokens)));
+    }
+}
