@@ -16,6 +16,12 @@ internal static class AssemblyConvention
     /// <summary>Holds the arguments until the kernel changes it.</summary>
     public static AssemblerRegister64 Arguments => OperatingSystem.IsWindows() ? rcx : rdi;
 
+    /// <summary>Saves registers that the caller needs, before anything else; <see cref="End"/> gives them back.</summary>
+    public static void Keep(Assembler code, params ReadOnlySpan<AssemblerRegister64> registers)
+    {
+        foreach (AssemblerRegister64 register in registers) code.push(register);
+    }
+
     public static void Begin(Assembler code, params ReadOnlySpan<(AssemblerRegister64 Register, string Field)> loads)
     {
         bool windows = OperatingSystem.IsWindows();
@@ -52,13 +58,15 @@ internal static class AssemblyConvention
 
     /// <summary>Ends the kernel and gives its bytes.</summary>
     /// <param name="constants">Writes what lies behind the kernel.</param>
-    public static byte[] End(Assembler code, Action? constants = null)
+    /// <param name="kept">What <see cref="Keep"/> was given.</param>
+    public static byte[] End(Assembler code, Action? constants = null, params ReadOnlySpan<AssemblerRegister64> kept)
     {
         if (OperatingSystem.IsWindows())
         {
             for (int i = FirstKept; i <= LastKept; i++) code.vmovups(Xmm(i), __xmmword_ptr[rsp + 16 * (i - FirstKept)]);
             code.add(rsp, KeptBytes);
         }
+        for (int i = kept.Length - 1; i >= 0; i--) code.pop(kept[i]);
         code.vzeroupper();
         code.ret();
         constants?.Invoke();

@@ -1,3 +1,4 @@
+using Lapidary.Cpu.Gemm;
 using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Assembly;
@@ -14,10 +15,10 @@ internal sealed unsafe class CompactAvx512 : CompactMatrix
     public CompactAvx512(DenseMatrix source, DType hiddenStates) : base(source)
     {
         tiles = hiddenStates == DType.F32 ? inFloat32 : inBFloat16;
-        Form = hiddenStates == DType.F32 ? new Float32Form(Columns, PairTile.MaxTokens) : new BFloat16Form(Columns, PairTile.MaxTokens, CompactBlock.StepColumns);
+        if (hiddenStates == DType.BF16) Form = new BFloat16Form(Columns, PairTile.MaxTokens, CompactBlock.StepColumns);
     }
 
-    public override TileForm Form { get; }
+    public override HiddenForm? Form { get; }
 
     protected override int MaxTokens => PairTile.MaxTokens;
 
@@ -25,10 +26,16 @@ internal sealed unsafe class CompactAvx512 : CompactMatrix
 
     protected override int UnpackedFloats => Math.Min(Panels.Blocks, BlocksTogether) * CompactBlock.Rows * CompactBlock.Columns / 2;
 
-    public override void MultiplyWritten(int from, int to, byte* written, int tokens, float* y, nint yStride)
-        => MultiplyRows(from, to, written, Form.RowBytes, tokens, y, yStride);
+    public override void Multiply(int from, int to, float* x, nint xStride, int tokens, float* y, nint yStride)
+    {
+        if (Form is null) MultiplyRows(from, to, (byte*)x, xStride * sizeof(float), tokens, y, yStride);
+        else base.Multiply(from, to, x, xStride, tokens, y, yStride);
+    }
 
-    protected override nint ColumnBytes(int tokens) => tokens * Form.ElementBytes;
+    public override void MultiplyWritten(int from, int to, byte* written, int tokens, float* y, nint yStride)
+        => MultiplyRows(from, to, written, Form!.RowBytes, tokens, y, yStride);
+
+    protected override nint ColumnBytes(int tokens) => Form is null ? sizeof(float) : tokens * sizeof(ushort);
 
     protected override void Multiply(int group, int block, int end, int tokens, int tile, int count, TileArguments* arguments)
     {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Lapidary.Cpu.Gemm;
 using Lapidary.Quantization;
 
@@ -43,6 +44,7 @@ internal abstract unsafe class CompactMatrix : WeightMatrix
     protected abstract void Multiply(int group, int block, int end, int tokens, int tile, int tiles, TileArguments* arguments);
 
     /// <param name="tokenBytes">From one token's hidden states to those of the next.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected void MultiplyRows(int from, int to, byte* x, nint tokenBytes, int tokens, float* y, nint yStride)
     {
         TokenTiles tiles = new(tokens, MaxTokens);

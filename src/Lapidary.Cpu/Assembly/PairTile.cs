@@ -4,9 +4,9 @@ using static Iced.Intel.AssemblerRegisters;
 namespace Lapidary.Cpu.Assembly;
 
 /// <summary>
-/// 32 rows × 4 columns of bfloat16 weights at a time, times up to 12 tokens of a <see cref="TileForm"/> of such steps. A register holds
-/// a pair of columns of 16 rows, which AVX512-BF16 multiplies with a pair of hidden states; to those in float32 it is two registers,
-/// one shifted and one masked. Every sum goes in the order of columns, whatever the tile. The first tile takes weights out of a <see cref="CompactBlock"/>, beside its products, and leaves them
+/// 32 rows × 4 columns of bfloat16 weights at a time, times up to 12 tokens. A register holds a pair of columns of 16 rows.
+/// AVX512-BF16 multiplies it with a pair of hidden states, which lie in a <see cref="BFloat16Form"/> of such steps; for rows in
+/// float32 it becomes two registers, one shifted and one masked. Every sum goes in the order of columns, whatever the tile. The first tile takes weights out of a <see cref="CompactBlock"/>, beside its products, and leaves them
 /// unpacked for those that follow.
 /// </summary>
 /// <param name="hiddenStates">F32 or BF16.</param>
@@ -20,22 +20,36 @@ internal sealed class PairTile(DType hiddenStates, bool coded, bool unpacks, boo
     /// <summary>Of a step's weights where they lie unpacked: [pair, half of the rows, row, column of the pair].</summary>
     public const int UnpackedStepBytes = CompactBlock.UncodedStepBytes;
 
+    private const int TokensOfRow = 3, FormBytes = CompactBlock.StepColumns * sizeof(ushort); // base, base + stride, base + 2 strides; of a token's step
     private const int Ahead = 3072, Line = 64, Pairs = 2, Halves = 2; // bytes of a block that are asked for; of columns; of rows
 
     private static readonly AssemblerRegisterZMM[] zmm = VectorRegisters.All;
-    private static readonly AssemblerRegister64 Weights = r8, X = r9, Steps = r10, StepsOfBlock = r11, Uncoded = rax, Unpacked = rdx, Next = rdx, Output = r8, Stride = r9;
+    private static readonly AssemblerRegister64 Weights = r8, X = r9, Steps = r10, StepsOfBlock = r11, Uncoded = rax, Unpacked = rdx, Next = rdx, Output = r8, OutputStride = r9;
+    private static readonly AssemblerRegister64[] rowsOfTokens = [X, rbx, r12, r13];
+    private static readonly AssemblerRegister64 Stride = r14;
     private static readonly AssemblerRegisterZMM Lower = zmm4, Upper = zmm5, Value = zmm6, Table = zmm7;
     private readonly Assembler code = new(64);
-    private readonly int tokenBytes = CompactBlock.StepColumns * hiddenStates.Size(); // of a step
+    private readonly bool inRows = hiddenStates == DType.F32;
+    private readonly AssemblerRegister64[] kept = hiddenStates == DType.F32 ? [Stride, .. rowsOfTokens[1..]] : [];
 
     /// <summary>The machine code of void kernel(TileArguments*) for that many tokens.</summary>
     public byte[] Assemble(int tokens)
     {
         Label block = code.CreateLabel(), loop = code.CreateLabel(), uncoded = code.CreateLabel(), multiply = code.CreateLabel(), shifts = code.CreateLabel(), place = code.CreateLabel(), upperHalves = code.CreateLabel();
+        AssemblyConvention.Keep(code, kept);
         AssemblyConvention.Begin(code);
         AssemblyConvention.BeginSums(code, () => Clear(tokens), () => Transfer(tokens, (output, sum) => code.vmovups(sum, output)));
         AssemblyConvention.Load(code, (Weights, nameof(TileArguments.Weights)), (X, nameof(TileArguments.Activations)), (Steps, nameof(TileArguments.Steps)),
             (rdx, asks ? nameof(TileArguments.Ahead) : nameof(TileArguments.Unpacked)));
+        if (inRows)
+        {
+            AssemblyConvention.Load(code, (Stride, nameof(TileArguments.ActivationStride)));
+            for (int i = 1; i < Rows(tokens); i++)
+            {
+                code.lea(rowsOfTokens[i], __[rowsOfTokens[i - 1] + Stride * 2]);
+                code.add(rowsOfTokens[i], Stride);
+            }
+        }
         if (coded)
         {
             code.Label(ref block);
@@ -69,10 +83,11 @@ internal sealed class PairTile(DType hiddenStates, bool coded, bool unpacks, boo
         }
         for (int pair = 0; pair < Pairs; pair++)
         {
-            if (hiddenStates == DType.BF16) Multiply(tokens, pair, half => Pair(pair, half), code.vdpbf16ps);
-            else MultiplyColumns(tokens, pair, upperHalves);
+            if (inRows) MultiplyColumns(tokens, pair, upperHalves);
+            else Multiply(tokens, pair, half => Pair(pair, half), code.vdpbf16ps);
         }
-        code.add(X, tokens * tokenBytes);
+        if (inRows) for (int i = 0; i < Rows(tokens); i++) code.add(rowsOfTokens[i], CompactBlock.StepColumns * sizeof(float));
+        else code.add(X, tokens * FormBytes);
         code.dec(coded ? StepsOfBlock : Steps);
         code.jnz(loop);
         if (coded)
@@ -100,8 +115,11 @@ internal sealed class PairTile(DType hiddenStates, bool coded, bool unpacks, boo
             code.dd(0x0f0f0f0f);
             code.Label(ref upperHalves);
             code.dd(0xffff0000);
-        });
+        }, kept);
     }
+
+    /// <summary>How many registers say where tokens are.</summary>
+    private static int Rows(int tokens) => (tokens + TokensOfRow - 1) / TokensOfRow;
 
     private static AssemblerRegisterZMM Sum(int token, int half) => zmm[8 + token * Halves + half];
 
@@ -150,7 +168,13 @@ internal sealed class PairTile(DType hiddenStates, bool coded, bool unpacks, boo
     {
         for (int t = 0; t < tokens; t++)
         {
-            code.vbroadcastss(Value, __dword_ptr[X + (t * tokenBytes + at * sizeof(float))]);
+            AssemblerRegister64 row = rowsOfTokens[t / TokensOfRow];
+            code.vbroadcastss(Value, !inRows ? __dword_ptr[X + (t * FormBytes + at * sizeof(float))] : (t % TokensOfRow) switch
+            {
+                0 => __dword_ptr[row + at * sizeof(float)],
+                1 => __dword_ptr[row + Stride + at * sizeof(float)],
+                _ => __dword_ptr[row + Stride * 2 + at * sizeof(float)],
+            });
             for (int half = 0; half < Halves; half++) product(Sum(t, half), weights(half), Value);
         }
     }
@@ -166,10 +190,10 @@ internal sealed class PairTile(DType hiddenStates, bool coded, bool unpacks, boo
     /// <param name="move">Between a token's output and its sums of half of the rows.</param>
     private void Transfer(int tokens, Action<AssemblerMemoryOperand, AssemblerRegisterZMM> move)
     {
-        AssemblyConvention.Load(code, (Output, nameof(TileArguments.Output)), (Stride, nameof(TileArguments.OutputStride)));
+        AssemblyConvention.Load(code, (Output, nameof(TileArguments.Output)), (OutputStride, nameof(TileArguments.OutputStride)));
         for (int t = 0; t < tokens; t++)
         {
-            if (t > 0) code.add(Output, Stride);
+            if (t > 0) code.add(Output, OutputStride);
             for (int half = 0; half < Halves; half++) move(__zmmword_ptr[Output + half * Line], Sum(t, half));
         }
     }

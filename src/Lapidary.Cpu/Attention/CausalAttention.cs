@@ -85,6 +85,7 @@ internal static unsafe class CausalAttention
     }
 
     /// <summary>The part of a tile that a query sees; empty when the end is not above the beginning.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (int Begin, int End) Visible(ref readonly QueryBlock block, int query, int tile, int begin, int end)
         => (Math.Max(begin, block.FirstOf(query) - tile), Math.Min(end, block.EndOf(query) - tile));
 
@@ -104,6 +105,7 @@ internal static unsafe class CausalAttention
     }
 
     /// <summary>What all of the queries see is read for all at once; what only some see, before and after, for each.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddValues<TLane, THead>(
         ref readonly QueryBlock block, int query, int count, int tile, int begin, int end, float* weights, byte* values, nint* at, int blockBytes, nint ahead, float* partials)
         where TLane : struct, IFloatLane<TLane> where THead : struct, IHeadFormat<THead>
@@ -120,6 +122,7 @@ internal static unsafe class CausalAttention
         ValueSums.Add<TLane, THead>(count, weights, values, at, commonBegin, commonEnd, dim, blockBytes, ahead, PartialRow.Values(partials), row);
         for (int q = 0; q < count; q++) Single(in block, q, commonEnd, end);
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         void Single(ref readonly QueryBlock block, int q, int from, int to)
         {
             (int first, int last) = Visible(in block, query + q, tile, begin, end);

@@ -172,7 +172,7 @@ public sealed unsafe class CompactMatrixTests
                 using WeightMatrix matrix = WeightMatrix.Load(Matrix(w, 32, 64), chosen);
                 Assert.Equal(compact, matrix is CompactMatrix);
                 Assert.Equal(compact && chosen.Arithmetic == Arithmetic.Fast && CpuFeatures.HasAvx512Bf16, matrix is CompactAvx512 { Form: BFloat16Form });
-                Assert.Equal(compact && chosen.Arithmetic == Arithmetic.Exact && CpuFeatures.VectorBits == 512, matrix is CompactAvx512 { Form: Float32Form });
+                Assert.Equal(compact && chosen.Arithmetic == Arithmetic.Exact && CpuFeatures.VectorBits == 512, matrix is CompactAvx512 { Form: null });
             }
     }
 
