@@ -10,33 +10,38 @@ internal abstract unsafe class TileKernels
     public abstract void Run(int tokens, TileArguments* arguments);
 }
 
-/// <summary>Kernels of one kind, one for each number of tokens from 1 on, assembled when the kind is first needed.</summary>
-internal sealed unsafe class AssembledKernels : TileKernels, IDisposable
+/// <summary>Kernels of one kind, one for each number of tokens from 1 on, assembled when that number is first met.</summary>
+/// <param name="assemble">The machine code for that many tokens.</param>
+internal sealed unsafe class AssembledKernels(int maxTokens, Func<int, byte[]> assemble, bool readsWide = false) : TileKernels, IDisposable
 {
-    private readonly ExecutableMemory[] memory;
-    private readonly delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>[] kernels;
+    private readonly Lock adding = new();
+    private readonly ExecutableMemory?[] memory = new ExecutableMemory?[maxTokens];
+    private readonly nint[] kernels = new nint[maxTokens];
 
-    /// <param name="assemble">The machine code for that many tokens.</param>
+    public override bool ReadsWide { get; } = readsWide;
+
     /// <exception cref="BackendException">The system refuses executable memory.</exception>
-    public AssembledKernels(int maxTokens, Func<int, byte[]> assemble, bool readsWide = false)
+    public override void Run(int tokens, TileArguments* arguments)
     {
-        ReadsWide = readsWide;
-        memory = new ExecutableMemory[maxTokens];
-        kernels = new delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>[maxTokens];
-        for (int i = 0; i < maxTokens; i++)
-        {
-            memory[i] = ExecutableMemory.TryCreate(assemble(i + 1), out string? refusal)
-                ?? throw new BackendException($"{refusal}; --no-assembly runs without");
-            kernels[i] = (delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)memory[i].Address;
-        }
+        nint kernel = Volatile.Read(ref kernels[tokens - 1]);
+        if (kernel == 0) kernel = Add(tokens);
+        ((delegate* unmanaged[SuppressGCTransition]<TileArguments*, void>)kernel)(arguments);
     }
-
-    public override bool ReadsWide { get; }
-
-    public override void Run(int tokens, TileArguments* arguments) => kernels[tokens - 1](arguments);
 
     public void Dispose()
     {
-        foreach (ExecutableMemory code in memory) code.Dispose();
+        foreach (ExecutableMemory? code in memory) code?.Dispose();
+    }
+
+    private nint Add(int tokens)
+    {
+        lock (adding)
+        {
+            ref ExecutableMemory? code = ref memory[tokens - 1];
+            code ??= ExecutableMemory.TryCreate(assemble(tokens), out string? refusal) ?? throw new BackendException($"{refusal}; --no-assembly runs without");
+            nint kernel = (nint)code.Address;
+            Volatile.Write(ref kernels[tokens - 1], kernel);
+            return kernel;
+        }
     }
 }
