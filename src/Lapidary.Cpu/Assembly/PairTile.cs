@@ -6,8 +6,8 @@ namespace Lapidary.Cpu.Assembly;
 /// <summary>
 /// 32 rows × 4 columns of bfloat16 weights at a time, times up to 12 tokens. A register holds a pair of columns of 16 rows.
 /// AVX512-BF16 multiplies it with a pair of hidden states, which lie in a <see cref="BFloat16Form"/> of such steps; for rows in
-/// float32 it becomes two registers, one shifted and one masked. Every sum goes in the order of columns, whatever the tile. The first tile takes weights out of a <see cref="CompactBlock"/>, beside its products, and leaves them
-/// unpacked for those that follow.
+/// float32 it becomes two registers, one shifted and one masked. Every sum goes in the order of columns, whatever the tile. The
+/// first tile takes weights out of a <see cref="CompactBlock"/>, beside its products, and leaves them unpacked for those that follow.
 /// </summary>
 /// <param name="hiddenStates">F32 or BF16.</param>
 /// <param name="coded">Whether the weights are blocks as they lie, one after the other.</param>
@@ -17,16 +17,13 @@ internal sealed class PairTile(DType hiddenStates, bool coded, bool unpacks, boo
 {
     public const int MaxTokens = 12;
 
-    /// <summary>Of a step's weights where they lie unpacked: [pair, half of the rows, row, column of the pair].</summary>
-    public const int UnpackedStepBytes = CompactBlock.UncodedStepBytes;
-
-    private const int TokensOfRow = 3, FormBytes = CompactBlock.StepColumns * sizeof(ushort); // base, base + stride, base + 2 strides; of a token's step
-    private const int Ahead = 3072, Line = 64, Pairs = 2, Halves = 2; // bytes of a block that are asked for; of columns; of rows
+    private const int Ahead = 3072, Line = CompactBlock.Line; // bytes; what lies ahead is asked for
+    private const int Pairs = 2, Halves = 2; // of a step's columns, of its rows; unpacked [pair, half, row, column of the pair]
+    private const int TokensOfRow = 3, FormBytes = CompactBlock.StepColumns * sizeof(ushort); // row, row + stride, row + 2 strides; of a token's step
 
     private static readonly AssemblerRegisterZMM[] zmm = VectorRegisters.All;
-    private static readonly AssemblerRegister64 Weights = r8, X = r9, Steps = r10, StepsOfBlock = r11, Uncoded = rax, Unpacked = rdx, Next = rdx, Output = r8, OutputStride = r9;
+    private static readonly AssemblerRegister64 Weights = r8, X = r9, Steps = r10, StepsOfBlock = r11, Uncoded = rax, UnpackedOrNext = rdx, Stride = r14, Output = r8, OutputStride = r9;
     private static readonly AssemblerRegister64[] rowsOfTokens = [X, rbx, r12, r13];
-    private static readonly AssemblerRegister64 Stride = r14;
     private static readonly AssemblerRegisterZMM Lower = zmm4, Upper = zmm5, Value = zmm6, Table = zmm7;
     private readonly Assembler code = new(64);
     private readonly bool inRows = hiddenStates == DType.F32;
@@ -40,7 +37,7 @@ internal sealed class PairTile(DType hiddenStates, bool coded, bool unpacks, boo
         AssemblyConvention.Begin(code);
         AssemblyConvention.BeginSums(code, () => Clear(tokens), () => Transfer(tokens, (output, sum) => code.vmovups(sum, output)));
         AssemblyConvention.Load(code, (Weights, nameof(TileArguments.Weights)), (X, nameof(TileArguments.Activations)), (Steps, nameof(TileArguments.Steps)),
-            (rdx, asks ? nameof(TileArguments.Ahead) : nameof(TileArguments.Unpacked)));
+            (UnpackedOrNext, asks ? nameof(TileArguments.Ahead) : nameof(TileArguments.Unpacked)));
         if (inRows)
         {
             AssemblyConvention.Load(code, (Stride, nameof(TileArguments.ActivationStride)));
@@ -68,18 +65,18 @@ internal sealed class PairTile(DType hiddenStates, bool coded, bool unpacks, boo
         }
         if (unpacks)
         {
-            for (int i = 0; i < Pairs * Halves; i++) code.vmovdqu32(__zmmword_ptr[Unpacked + i * Line], zmm[i]);
-            code.add(Unpacked, UnpackedStepBytes);
+            for (int i = 0; i < Pairs * Halves; i++) code.vmovdqu32(__zmmword_ptr[UnpackedOrNext + i * Line], zmm[i]);
+            code.add(UnpackedOrNext, CompactBlock.UncodedStepBytes);
         }
         if (!coded)
         {
             for (int i = 0; i < Pairs * Halves; i++) code.vmovdqu32(zmm[i], __zmmword_ptr[Weights + i * Line]);
-            code.add(Weights, UnpackedStepBytes);
+            code.add(Weights, CompactBlock.UncodedStepBytes);
         }
         if (asks)
         {
-            for (int line = 0; line < CompactBlock.StepBytes; line += Line) code.prefetcht1(__byte_ptr[Next + line]);
-            code.add(Next, CompactBlock.StepBytes);
+            for (int line = 0; line < CompactBlock.StepBytes; line += Line) code.prefetcht1(__byte_ptr[UnpackedOrNext + line]);
+            code.add(UnpackedOrNext, CompactBlock.StepBytes);
         }
         for (int pair = 0; pair < Pairs; pair++)
         {
