@@ -15,7 +15,7 @@ internal sealed unsafe class BFloat16Matrix : WeightMatrix
     private const int ForeseenTokens = 2; // with which the processor foresees the next rows by itself
 
     private static readonly int[] linesAhead = [0, 1, 2, 4];
-    private static readonly ConcurrentDictionary<(int Columns, int Rows), Lazy<TileKernels[]>> kernelsOf = new();
+    private static readonly ConcurrentDictionary<(int Columns, int Rows), TileKernels[]> kernelsOf = new();
     private readonly StoredTensor tensor;
     private readonly TileKernels[] fours, ones;
     private readonly BFloat16Form form;
@@ -82,6 +82,6 @@ internal sealed unsafe class BFloat16Matrix : WeightMatrix
         }
     }
 
-    private static TileKernels[] Kernels(int columns, int rows) => kernelsOf.GetOrAdd((columns, rows), size => new(() =>
-        [.. linesAhead.Select(lines => new AssembledKernels(RowTile.MaxTokens, tokens => new RowTile(size.Columns, size.Rows, lines).Assemble(tokens)))])).Value;
+    private static TileKernels[] Kernels(int columns, int rows) => kernelsOf.GetOrAdd((columns, rows), size
+        => [.. linesAhead.Select(lines => new AssembledKernels(RowTile.MaxTokens, tokens => new RowTile(size.Columns, size.Rows, lines).Assemble(tokens)))]);
 }

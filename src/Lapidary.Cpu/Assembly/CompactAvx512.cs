@@ -41,24 +41,24 @@ internal sealed unsafe class CompactAvx512 : CompactMatrix
     {
         arguments->Weights = tile == 0 ? Panels.Block(group, block) : arguments->Unpacked;
         arguments->Ahead = Panels.Block(group, end);
-        TileKernels kernels = (tile switch
+        TileKernels kernels = tile switch
         {
             0 => count == 1 ? tiles.Alone : tiles.First,
             1 => tiles.Second,
             _ => tiles.Others,
-        }).Value;
+        };
         kernels.Run(tokens, arguments);
     }
 
     /// <summary>Kernels by what a tile is among those of the same weights.</summary>
     private sealed class Tiles(DType hiddenStates)
     {
-        public Lazy<TileKernels> Alone { get; } = Kernels(hiddenStates, coded: true);
-        public Lazy<TileKernels> First { get; } = Kernels(hiddenStates, coded: true, unpacks: true);
-        public Lazy<TileKernels> Second { get; } = Kernels(hiddenStates, coded: false, asks: true);
-        public Lazy<TileKernels> Others { get; } = Kernels(hiddenStates, coded: false);
+        public TileKernels Alone { get; } = Kernels(hiddenStates, coded: true);
+        public TileKernels First { get; } = Kernels(hiddenStates, coded: true, unpacks: true);
+        public TileKernels Second { get; } = Kernels(hiddenStates, coded: false, asks: true);
+        public TileKernels Others { get; } = Kernels(hiddenStates, coded: false);
 
-        private static Lazy<TileKernels> Kernels(DType hiddenStates, bool coded, bool unpacks = false, bool asks = false) => new(()
-            => new AssembledKernels(PairTile.MaxTokens, tokens => new PairTile(hiddenStates, coded, unpacks, asks).Assemble(tokens)));
+        private static AssembledKernels Kernels(DType hiddenStates, bool coded, bool unpacks = false, bool asks = false)
+            => new(PairTile.MaxTokens, tokens => new PairTile(hiddenStates, coded, unpacks, asks).Assemble(tokens));
     }
 }

@@ -13,12 +13,11 @@ internal sealed class CompactTile
 {
     private const int Ahead = 2048; // bytes: what lies there is asked for
 
-    private static readonly Lazy<TileKernels> kernels = new(() => new AssembledKernels(1, _ => new CompactTile().Assemble()));
     private static readonly AssemblerRegister64 Block = r8, X = r9, Sums = r10, Uncoded = r11, Steps = rdx;
     private static readonly AssemblerRegisterYMM Lower = ymm4, Upper = ymm5, Pair = ymm6, Weights = ymm7, Table = ymm8, Place = ymm9, Places = ymm10, UpperHalves = ymm11;
     private readonly Assembler code = new(64);
 
-    public static TileKernels Kernels => kernels.Value;
+    public static TileKernels Kernels { get; } = new AssembledKernels(1, _ => new CompactTile().Assemble());
 
     /// <summary>The machine code of void kernel(TileArguments*).</summary>
     public byte[] Assemble()

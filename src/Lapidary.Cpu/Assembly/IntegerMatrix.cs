@@ -13,7 +13,7 @@ internal sealed unsafe class IntegerMatrix : WeightMatrix
 {
     private const int BlockBytes = 192 << 10; // of panels that stay in a core's second cache while tiles of tokens pass by
 
-    private static readonly ConcurrentDictionary<PanelLayout, Lazy<AssembledKernels>> assembled = new();
+    private static readonly ConcurrentDictionary<PanelLayout, AssembledKernels> assembled = new();
     private readonly IntegerPanels panels;
     private readonly TileKernels kernels;
 
@@ -34,7 +34,7 @@ internal sealed unsafe class IntegerMatrix : WeightMatrix
 
     /// <summary>The processor's best kernels.</summary>
     public static TileKernels Assembled(PanelLayout layout) => assembled.GetOrAdd(
-        layout, key => new(() => CpuFeatures.HasAvx512Vnni ? AssembledVnni(key) : AssembledAvx2(key))).Value;
+        layout, key => CpuFeatures.HasAvx512Vnni ? AssembledVnni(key) : AssembledAvx2(key));
 
     public static AssembledKernels AssembledVnni(PanelLayout layout) => new(IntegerTile.MaxTokens, tokens => new IntegerTile(layout).Assemble(tokens));
 

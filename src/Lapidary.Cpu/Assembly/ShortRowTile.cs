@@ -17,13 +17,13 @@ internal sealed class ShortRowTile(DType element, int columns)
     private const int Lanes = 8, ColumnsTogether = 4, TokensOfPointer = 3; // base, base + stride, base + 2 strides
 
     private static readonly AssemblerRegister64 Weights = r8, First = r9, Fourth = r10, Stride = r11;
-    private static readonly ConcurrentDictionary<(DType Element, int Columns), Lazy<TileKernels>> kernels = new();
+    private static readonly ConcurrentDictionary<(DType Element, int Columns), TileKernels> kernels = new();
     private readonly Assembler code = new(64);
     private readonly int columnBytes = Lanes * element.Size();
 
     /// <summary>For panels of those elements.</summary>
-    public static TileKernels Kernels(DType element, int columns) => kernels.GetOrAdd((element, columns), kind => new(()
-        => new AssembledKernels(MaxTokens, tokens => new ShortRowTile(kind.Element, kind.Columns).Assemble(tokens)))).Value;
+    public static TileKernels Kernels(DType element, int columns) => kernels.GetOrAdd((element, columns), kind
+        => new AssembledKernels(MaxTokens, tokens => new ShortRowTile(kind.Element, kind.Columns).Assemble(tokens)));
 
     /// <summary>The machine code of void kernel(TileArguments*) for that many tokens.</summary>
     public byte[] Assemble(int tokens)
