@@ -40,7 +40,7 @@ internal sealed unsafe class CompactAvx512 : CompactMatrix
     protected override void Multiply(int group, int block, int end, int tokens, int tile, int count, TileArguments* arguments)
     {
         arguments->Weights = tile == 0 ? Panels.Block(group, block) : arguments->Unpacked;
-        arguments->Ahead = Panels.Block(group, end);
+        if (tile == 1) arguments->Ahead = Panels.Block(group, end);
         TileKernels kernels = tile switch
         {
             0 => count == 1 ? tiles.Alone : tiles.First,

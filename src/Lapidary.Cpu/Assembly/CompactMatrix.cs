@@ -49,23 +49,19 @@ internal abstract unsafe class CompactMatrix : WeightMatrix
     {
         TokenTiles tiles = new(tokens, MaxTokens);
         float* unpacked = ThreadScratch.Floats(UnpackedFloats + tokens * CompactBlock.Rows), sums = unpacked + UnpackedFloats;
+        TileArguments arguments = new() { ActivationStride = tokenBytes, Unpacked = (byte*)unpacked };
         for (int group = from / CompactBlock.Rows; group * CompactBlock.Rows < to; group++)
         {
             int row = group * CompactBlock.Rows;
             bool whole = row >= from && row + CompactBlock.Rows <= to;
             float* output = whole ? y + row : sums;
             nint stride = whole ? yStride : CompactBlock.Rows;
+            arguments.OutputStride = stride * sizeof(float);
             for (int block = 0, end; block < Panels.Blocks; block = end)
             {
                 end = Math.Min(Panels.Blocks, block + BlocksTogether);
-                TileArguments arguments = new()
-                {
-                    Steps = (Math.Min(Columns, end * CompactBlock.Columns) - block * CompactBlock.Columns) / CompactBlock.StepColumns,
-                    ActivationStride = tokenBytes,
-                    OutputStride = stride * sizeof(float),
-                    Unpacked = (byte*)unpacked,
-                    Resumes = block,
-                };
+                arguments.Steps = (Math.Min(Columns, end * CompactBlock.Columns) - block * CompactBlock.Columns) / CompactBlock.StepColumns;
+                arguments.Resumes = block;
                 for (int tile = 0, token = 0, next; tile < tiles.Count; tile++, token = next)
                 {
                     next = tiles.First(tile + 1);
