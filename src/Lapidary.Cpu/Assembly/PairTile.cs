@@ -56,28 +56,15 @@ internal sealed class PairTile(DType hiddenStates, bool coded, bool unpacks, boo
         code.Label(ref loop);
         if (coded)
         {
-            for (int line = 0; line < CompactBlock.StepBytes; line += Line) code.prefetcht0(__byte_ptr[Weights + (Ahead + line)]);
-            code.shr(Uncoded, 1);
-            code.jc(uncoded);
-            for (int half = 0; half < Halves; half++) Decode(half, shifts, place);
-            code.add(Weights, CompactBlock.StepBytes);
+            TakeCoded(uncoded, shifts, place);
             code.Label(ref multiply);
         }
-        if (unpacks)
+        else
         {
-            for (int i = 0; i < Pairs * Halves; i++) code.vmovdqu32(__zmmword_ptr[UnpackedOrNext + i * Line], zmm[i]);
-            code.add(UnpackedOrNext, CompactBlock.UncodedStepBytes);
+            TakeUnpacked();
         }
-        if (!coded)
-        {
-            for (int i = 0; i < Pairs * Halves; i++) code.vmovdqu32(zmm[i], __zmmword_ptr[Weights + i * Line]);
-            code.add(Weights, CompactBlock.UncodedStepBytes);
-        }
-        if (asks)
-        {
-            for (int line = 0; line < CompactBlock.StepBytes; line += Line) code.prefetcht1(__byte_ptr[UnpackedOrNext + line]);
-            code.add(UnpackedOrNext, CompactBlock.StepBytes);
-        }
+        if (unpacks) LeaveUnpacked();
+        if (asks) AskAhead();
         for (int pair = 0; pair < Pairs; pair++)
         {
             if (inRows) MultiplyColumns(tokens, pair, upperHalves);
@@ -98,9 +85,7 @@ internal sealed class PairTile(DType hiddenStates, bool coded, bool unpacks, boo
         {
             code.jmp(end);
             code.Label(ref uncoded);
-            for (int pair = 0; pair < Pairs; pair++)
-                for (int half = 0; half < Halves; half++) LoadUncoded(pair, half);
-            code.add(Weights, CompactBlock.UncodedStepBytes);
+            TakeUncoded();
             code.jmp(multiply);
             code.Label(ref end);
         }
@@ -137,6 +122,42 @@ internal sealed class PairTile(DType hiddenStates, bool coded, bool unpacks, boo
         code.cmp(Steps, StepsOfBlock);
         code.cmovb(StepsOfBlock, Steps);
         code.sub(Steps, StepsOfBlock);
+    }
+
+    /// <summary>A step's weights out of a block.</summary>
+    /// <param name="uncoded">Where those go on that lie there as they are.</param>
+    private void TakeCoded(Label uncoded, Label shifts, Label place)
+    {
+        for (int line = 0; line < CompactBlock.StepBytes; line += Line) code.prefetcht0(__byte_ptr[Weights + (Ahead + line)]);
+        code.shr(Uncoded, 1);
+        code.jc(uncoded);
+        for (int half = 0; half < Halves; half++) Decode(half, shifts, place);
+        code.add(Weights, CompactBlock.StepBytes);
+    }
+
+    private void TakeUncoded()
+    {
+        for (int pair = 0; pair < Pairs; pair++)
+            for (int half = 0; half < Halves; half++) LoadUncoded(pair, half);
+        code.add(Weights, CompactBlock.UncodedStepBytes);
+    }
+
+    private void TakeUnpacked()
+    {
+        for (int i = 0; i < Pairs * Halves; i++) code.vmovdqu32(zmm[i], __zmmword_ptr[Weights + i * Line]);
+        code.add(Weights, CompactBlock.UncodedStepBytes);
+    }
+
+    private void LeaveUnpacked()
+    {
+        for (int i = 0; i < Pairs * Halves; i++) code.vmovdqu32(__zmmword_ptr[UnpackedOrNext + i * Line], zmm[i]);
+        code.add(UnpackedOrNext, CompactBlock.UncodedStepBytes);
+    }
+
+    private void AskAhead()
+    {
+        for (int line = 0; line < CompactBlock.StepBytes; line += Line) code.prefetcht1(__byte_ptr[UnpackedOrNext + line]);
+        code.add(UnpackedOrNext, CompactBlock.StepBytes);
     }
 
     /// <summary>Two panels of 8 rows: lower and upper bytes in turns are pairs of columns.</summary>
