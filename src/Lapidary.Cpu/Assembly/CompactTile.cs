@@ -34,7 +34,7 @@ internal sealed class CompactTile
         code.vmovdqu(UpperHalves, __ymmword_ptr[upperHalves]);
 
         code.Label(ref loop);
-        for (int line = 0; line < CompactBlock.StepBytes; line += 64) code.prefetcht0(__byte_ptr[Block + (Ahead + line)]);
+        for (int line = 0; line < CompactBlock.StepBytes; line += CompactBlock.Line) code.prefetcht0(__byte_ptr[Block + (Ahead + line)]);
         for (int column = 0; column < CompactBlock.StepColumns; column++) code.vbroadcastss(Value(column), __dword_ptr[X + column * sizeof(float)]);
         code.shr(Uncoded, 1);
         code.jc(uncoded);
