@@ -14,44 +14,45 @@ namespace Lapidary.Cpu.Assembly;
 /// <param name="StepColumns">Of a step: 32 or 4.</param>
 internal sealed unsafe record BFloat16Form(int Columns, int MaxTokens, int StepColumns) : HiddenForm(Columns)
 {
-    private const int ColumnsTogether = 32, HalfTogether = ColumnsTogether / 2; // two registers of float32
+    private const int HalfGrain = Grain / 2; // a register of float32
 
     private readonly int stepBytes = StepColumns * sizeof(ushort);
 
-    public override nint RowBytes => (nint)((Columns + ColumnsTogether - 1) / ColumnsTogether) * ColumnsTogether * sizeof(ushort);
+    public override nint RowBytes => (nint)((Columns + Grain - 1) / Grain) * Grain * sizeof(ushort);
 
-    public override void Write(float* x, nint stride, int from, int to, int tokens, byte* written)
+    public override void WriteColumns(float* x, nint stride, int from, int to, int tokens, int firstColumn, int endColumn, byte* written)
     {
         TokenTiles tiles = new(tokens, MaxTokens);
         for (int t = from; t < to; t++)
         {
             int tile = tiles.Of(t), first = tiles.First(tile);
             nint step = (tiles.First(tile + 1) - first) * stepBytes;
-            WriteToken(x + t * stride, written + first * RowBytes + (t - first) * stepBytes, step);
+            WriteToken(x + t * stride, firstColumn, endColumn, written + first * RowBytes + (t - first) * stepBytes, step);
         }
     }
 
+    /// <param name="target">The token's first column.</param>
     /// <param name="step">Bytes from one step to the next.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void WriteToken(float* row, byte* target, nint step)
+    private void WriteToken(float* row, int column, int end, byte* target, nint step)
     {
-        int i = 0;
-        for (; i <= Columns - ColumnsTogether; i += ColumnsTogether, target += step * ColumnsTogether / StepColumns) WriteTogether(row + i, target, step);
-        if (i == Columns) return;
-        float* padded = stackalloc float[ColumnsTogether];
-        new Span<float>(padded, ColumnsTogether).Clear();
-        new ReadOnlySpan<float>(row + i, Columns - i).CopyTo(new Span<float>(padded, ColumnsTogether));
+        target += column / StepColumns * step;
+        for (; column <= end - Grain; column += Grain, target += step * Grain / StepColumns) WriteTogether(row + column, target, step);
+        if (column == end) return;
+        float* padded = stackalloc float[Grain];
+        new Span<float>(padded, Grain).Clear();
+        new ReadOnlySpan<float>(row + column, end - column).CopyTo(new Span<float>(padded, Grain));
         WriteTogether(padded, target, step);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void WriteTogether(float* values, byte* target, nint step)
     {
-        Vector256<ushort> first = Round(values), second = Round(values + HalfTogether);
-        if (StepColumns == ColumnsTogether)
+        Vector256<ushort> first = Round(values), second = Round(values + HalfGrain);
+        if (StepColumns == Grain)
         {
             first.Store((ushort*)target);
-            second.Store((ushort*)target + HalfTogether);
+            second.Store((ushort*)target + HalfGrain);
             return;
         }
         for (int i = 0; i < Vector256<ulong>.Count; i++)

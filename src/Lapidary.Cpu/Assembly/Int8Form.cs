@@ -18,14 +18,14 @@ internal sealed unsafe record Int8Form(int Columns, int ZeroPoint, int ScalesPer
 
     public override nint RowBytes => (nint)Steps * StepBytes;
 
-    public override void Write(float* x, nint stride, int from, int to, int tokens, byte* written)
+    public override void WriteColumns(float* x, nint stride, int from, int to, int tokens, int firstColumn, int endColumn, byte* written)
     {
         switch (CpuFeatures.VectorBits)
         {
-            case 512: PackedActivations.Pack<V16>(this, x, stride, from, to, tokens, written); break;
-            case 256: PackedActivations.Pack<V8>(this, x, stride, from, to, tokens, written); break;
-            case 128: PackedActivations.Pack<V4>(this, x, stride, from, to, tokens, written); break;
-            default: PackedActivations.Pack<V1>(this, x, stride, from, to, tokens, written); break;
+            case 512: PackedActivations.Pack<V16>(this, x, stride, from, to, tokens, firstColumn, endColumn, written); break;
+            case 256: PackedActivations.Pack<V8>(this, x, stride, from, to, tokens, firstColumn, endColumn, written); break;
+            case 128: PackedActivations.Pack<V4>(this, x, stride, from, to, tokens, firstColumn, endColumn, written); break;
+            default: PackedActivations.Pack<V1>(this, x, stride, from, to, tokens, firstColumn, endColumn, written); break;
         }
     }
 }

@@ -10,29 +10,28 @@ namespace Lapidary.Cpu.Assembly;
 /// </summary>
 internal static unsafe class PackedActivations
 {
-    /// <summary>Tokens [from, to) of a batch of <paramref name="tokens"/>.</summary>
+    /// <summary>Tokens [from, to) of a batch of <paramref name="tokens"/>, columns [firstColumn, endColumn).</summary>
     /// <param name="x">[t, k], rows <paramref name="stride"/> apart</param>
     /// <param name="packed">The whole batch, from its first tile.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Pack<TLane>(Int8Form form, float* x, nint stride, int from, int to, int tokens, byte* packed) where TLane : struct, IFloatLane<TLane>
+    public static void Pack<TLane>(Int8Form form, float* x, nint stride, int from, int to, int tokens, int firstColumn, int endColumn, byte* packed) where TLane : struct, IFloatLane<TLane>
     {
-        int steps = form.Steps, bytes = form.StepBytes;
+        int bytes = form.StepBytes;
         float* padded = stackalloc float[PanelLayout.StepColumns];
         for (int t = from; t < to; t++)
         {
             int tile = t / IntegerTile.MaxTokens * IntegerTile.MaxTokens, width = Math.Min(IntegerTile.MaxTokens, tokens - tile);
-            byte* target = packed + (nint)tile * steps * bytes + (t - tile) * bytes;
-            float* source = x + t * stride;
-            for (int step = 0; step < steps; step++, target += width * bytes, source += PanelLayout.StepColumns)
+            byte* target = packed + tile * form.RowBytes + (t - tile) * bytes + (nint)firstColumn / PanelLayout.StepColumns * width * bytes;
+            for (int column = firstColumn; column < endColumn; column += PanelLayout.StepColumns, target += width * bytes)
             {
-                int columns = form.Columns - step * PanelLayout.StepColumns;
-                if (columns >= PanelLayout.StepColumns) PackStep<TLane>(form, source, target);
-                else
+                float* source = x + t * stride + column;
+                if (endColumn - column < PanelLayout.StepColumns)
                 {
                     new Span<float>(padded, PanelLayout.StepColumns).Clear();
-                    new ReadOnlySpan<float>(source, columns).CopyTo(new Span<float>(padded, columns));
-                    PackStep<TLane>(form, padded, target);
+                    new ReadOnlySpan<float>(source, endColumn - column).CopyTo(new Span<float>(padded, PanelLayout.StepColumns));
+                    source = padded;
                 }
+                PackStep<TLane>(form, source, target);
             }
         }
     }

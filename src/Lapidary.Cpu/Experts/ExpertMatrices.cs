@@ -23,6 +23,8 @@ internal unsafe class ExpertMatrices : IDisposable
             for (int e = 0; e < Gates.Length; e++) LoadExpert(e);
         else
             Pack(Gates.Length, LoadExpert);
+        InputForm = Common([.. Gates, .. Ups ?? []]);
+        DownForm = Common(downs);
 
         // Gate and up, which a file may hold as one tensor, follow each other, so that what has been packed of it is whole.
         void LoadExpert(int e)
@@ -52,14 +54,16 @@ internal unsafe class ExpertMatrices : IDisposable
     /// <summary>Null for non-gated experts.</summary>
     protected WeightMatrix[]? Ups { get; }
     /// <summary>The form of hidden states that every gate and up reads, and that every down reads; null when there is none.</summary>
-    public HiddenForm? InputForm => Common([.. Gates, .. Ups ?? []]);
+    public HiddenForm? InputForm { get; }
 
     /// <inheritdoc cref="InputForm"/>
-    public HiddenForm? DownForm => Common(downs);
+    public HiddenForm? DownForm { get; }
 
     public long BytesPerExpert => Gates[0].ByteLength + (Ups?[0].ByteLength ?? 0) + downs[0].ByteLength;
 
-    public int GateGrain => Gates[0].Grain;
+    /// <summary>Intermediate columns that are best computed together, and can be written in <see cref="DownForm"/>.</summary>
+    public int GateGrain => DownForm is null ? Gates[0].Grain : Math.Max(Gates[0].Grain, HiddenForm.Grain);
+
     public int DownGrain => downs[0].Grain;
 
     /// <summary>gate[r] = x[r] · gateᵀ and up[r] = x[r] · upᵀ for columns [from, to).</summary>
@@ -83,23 +87,23 @@ internal unsafe class ExpertMatrices : IDisposable
     private static HiddenForm? Common(WeightMatrix[] matrices)
         => Array.TrueForAll(matrices, matrix => matrix.Form == matrices[0].Form) ? matrices[0].Form : null;
 
-    /// <summary>gate[r] = combine(gate[r], up[r]), or apply(gate[r]) for non-gated experts, for columns [from, to).</summary>
-    public void Activate(int from, int to, int rows, float* gate, float* up, nint stride)
+    /// <summary>output[r] = combine(gate[r], up[r]), or apply(gate[r]) for non-gated experts, for columns [from, to); output may be gate.</summary>
+    public void Activate(int from, int to, int rows, float* gate, float* up, nint stride, float* output, nint outputStride)
     {
         for (int r = 0; r < rows; r++)
         {
-            float* row = gate + r * stride + from;
-            if (Ups is null) Activation.Apply(row, row, to - from);
-            else Activation.Combine(row, up + r * stride + from, row, to - from);
+            float* row = gate + r * stride + from, target = output + r * outputStride + from;
+            if (Ups is null) Activation.Apply(row, target, to - from);
+            else Activation.Combine(row, up + r * stride + from, target, to - from);
         }
     }
 
     /// <summary>Both in one, where nothing comes between.</summary>
     public virtual void ProjectAndActivate(
-        int expert, int from, int to, float* x, nint xStride, int rows, float* gate, float* up, nint stride)
+        int expert, int from, int to, float* x, nint xStride, int rows, float* gate, float* up, nint stride, float* output, nint outputStride)
     {
         Project(expert, from, to, x, xStride, rows, gate, up, stride);
-        Activate(from, to, rows, gate, up, stride);
+        Activate(from, to, rows, gate, up, stride, output, outputStride);
     }
 
     /// <summary>output[r] = hidden[r] · downᵀ for columns [from, to).</summary>

@@ -8,8 +8,9 @@ namespace Lapidary.Cpu.Experts;
 
 /// <summary>
 /// Routed experts over rows in blocks of one expert: inputs are gathered or rewritten, gate and up multiplied and the activation
-/// applied while a block is in cache, down multiplied, and each token sums its k results times their routing weights in slot
-/// order. Workers share the columns of every matrix, so any routing loads them evenly.
+/// applied while a block is in cache, down multiplied, and its results, times their routing weights, added to their tokens while
+/// they are in cache, too. So a token sums its k results by ascending expert, as HuggingFace does. Workers share the columns of
+/// every matrix, so any routing loads them evenly.
 /// </summary>
 internal sealed unsafe class ExpertPipeline : IExpertLayer
 {
@@ -29,8 +30,7 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         this.workspace = workspace;
         inputForm = matrices.InputForm;
         downForm = matrices.DownForm;
-        long written = Math.Max(inputForm?.RowBytes ?? 0, downForm?.RowBytes ?? 0) / sizeof(float);
-        workspace.Reserve(rows.Capacity * (spec.HiddenSize + 2L * spec.IntermediateSize + written));
+        workspace.Reserve(Step.Floats(this));
     }
 
     public long BytesPerExpert => matrices.BytesPerExpert;
@@ -58,15 +58,8 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         var gateUp = new GateUpJob(step, lora);
         pool.Run(ref gateUp, 2 * operations);
         ShrinkActivations(step, lora, pairs);
-        if (downForm is not null)
-        {
-            var write = new WriteActivationsJob(step, downForm);
-            pool.Run(ref write, WorkerPool.ElementOperations * pairs * spec.IntermediateSize);
-        }
         var down = new DownJob(step, lora);
         pool.Run(ref down, operations);
-        var sum = new SumJob(step);
-        pool.Run(ref sum, WorkerPool.ElementOperations * pairs * spec.HiddenSize);
     }
 
     public void Dispose() => matrices.Dispose();
@@ -88,6 +81,8 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
     /// <summary>Buffers of one call.</summary>
     private readonly struct Step(ExpertPipeline layer, CpuBuffer x, CpuBuffer factors, CpuBuffer output)
     {
+        private const int Line = 16; // floats
+
         private readonly float* memory = layer.workspace.Floats;
 
         public ExpertPipeline Layer => layer;
@@ -96,21 +91,40 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         public int Hidden => layer.spec.HiddenSize;
         public int Intermediate => layer.spec.IntermediateSize;
 
-        /// <summary>[rows, h]: inputs, later results.</summary>
+        /// <summary>[rows, h]: inputs.</summary>
         public float* Row(int row) => memory + (nint)row * Hidden;
 
-        /// <summary>[rows, i]: gate's products, later what goes into down.</summary>
-        public float* Gate(int row) => memory + (nint)layer.rows.Capacity * Hidden + (nint)row * Intermediate;
+        /// <summary>[rows, i]: what goes into down.</summary>
+        public float* Activated(int row) => memory + (nint)layer.rows.Capacity * Hidden + (nint)row * Intermediate;
 
-        /// <summary>[rows, i]</summary>
-        public float* Up(int row) => Gate(layer.rows.Capacity + row);
+        /// <summary>[rows] in the form that gate and up read.</summary>
+        public byte* WrittenInput(int row) => (byte*)Activated(layer.rows.Capacity) + row * layer.inputForm!.RowBytes;
 
-        /// <summary>[rows] in the form that gate and up, later down, read.</summary>
-        public byte* Written(int row, HiddenForm form)
-            => (byte*)(memory + (nint)layer.rows.Capacity * (Hidden + 2 * Intermediate)) + row * form.RowBytes;
+        /// <summary>[rows] in the form that down reads.</summary>
+        public byte* WrittenActivated(int row)
+            => (byte*)Activated(layer.rows.Capacity) + layer.rows.Capacity * (layer.inputForm?.RowBytes ?? 0) + row * layer.downForm!.RowBytes;
 
-        /// <summary>The routing weight of a pair.</summary>
-        public float Factor(int pair) => factors.Row(pair / layer.spec.TopK)[pair % layer.spec.TopK];
+        /// <summary>A worker's results of one block, [rows of a block, <see cref="ScratchStride"/>]; overwritten by the next.</summary>
+        /// <param name="column">Where its share of the columns begins.</param>
+        /// <param name="matrices">Whose results lie one after the other.</param>
+        public float* Scratch(int column, int worker, int matrices)
+            => memory + ScratchOffset(layer) + (nint)layer.rows.BlockCapacity * matrices * (column + (nint)worker * Line);
+
+        /// <summary>Floats from one row of results to the next: rows a power of two apart would meet in one place of a cache.</summary>
+        public static int ScratchStride(int columns) => columns + Line;
+
+        /// <summary>A token's k routing weights.</summary>
+        public float* Factors(int token) => factors.Row(token);
+
+        /// <summary>Memory of all of them.</summary>
+        public static long Floats(ExpertPipeline layer)
+            => ScratchOffset(layer) + (long)layer.rows.BlockCapacity * (Math.Max(layer.spec.HiddenSize, 2 * layer.spec.IntermediateSize) + 2 * layer.pool.Workers * Line);
+
+        private static nint ScratchOffset(ExpertPipeline layer)
+        {
+            nint written = (layer.inputForm?.RowBytes ?? 0) + (layer.downForm?.RowBytes ?? 0), rows = layer.rows.Capacity;
+            return (rows * (layer.spec.HiddenSize + layer.spec.IntermediateSize + (written + sizeof(float) - 1) / sizeof(float)) + Line - 1) / Line * Line;
+        }
     }
 
     private readonly struct GatherJob(Step step) : IParallelJob
@@ -132,23 +146,14 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
             ReadOnlySpan<RowBlock> blocks = step.Layer.rows.Blocks;
             (int from, int to) = Share.Of(blocks.Length, worker, workers);
             foreach (RowBlock block in blocks[from..to])
-                for (int row = 0; row < block.Count; row++)
+            {
+                ReadOnlySpan<int> pairs = step.Layer.rows.Pairs(block);
+                for (int row = 0; row < pairs.Length; row++)
                 {
-                    float* token = step.X.Row(step.Layer.rows.Pair(block.First + row) / step.Layer.spec.TopK);
-                    form.Write(token, stride: 0, row, row + 1, block.Count, step.Written(block.First, form)); // every row of the block is at token
+                    float* token = step.X.Row(pairs[row] / step.Layer.spec.TopK);
+                    form.Write(token, stride: 0, row, row + 1, block.Count, step.WrittenInput(block.First)); // every row of the block is at token
                 }
-        }
-    }
-
-    /// <summary>What goes into down, rewritten block by block.</summary>
-    private readonly struct WriteActivationsJob(Step step, HiddenForm form) : IParallelJob
-    {
-        public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
-        {
-            ReadOnlySpan<RowBlock> blocks = step.Layer.rows.Blocks;
-            (int from, int to) = Share.Of(blocks.Length, worker, workers);
-            foreach (RowBlock block in blocks[from..to])
-                form.Write(step.Gate(block.First), step.Intermediate, 0, block.Count, block.Count, step.Written(block.First, form));
+            }
         }
     }
 
@@ -168,7 +173,7 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
         {
             (int from, int to) = Share.Of(pairs, worker, workers);
-            for (int pair = from; pair < to; pair++) lora.Of(pair)?.ShrinkDown(step.Gate(step.Layer.rows.Row(pair)), lora.LowRank(pair));
+            for (int pair = from; pair < to; pair++) lora.Of(pair)?.ShrinkDown(step.Activated(step.Layer.rows.Row(pair)), lora.LowRank(pair));
         }
     }
 
@@ -178,75 +183,71 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
         {
             ExpertMatrices matrices = step.Layer.matrices;
+            HiddenForm? form = step.Layer.downForm;
             (int from, int to) = Share.Of(step.Intermediate, worker, workers, matrices.GateGrain);
+            int stride = Step.ScratchStride(to - from);
+            float* gate = step.Scratch(from, worker, matrices: 2) - from, up = gate + (nint)step.Layer.rows.BlockCapacity * stride;
             foreach (RowBlock block in step.Layer.rows.Blocks)
             {
-                float* x = step.Row(block.First), gate = step.Gate(block.First), up = step.Up(block.First);
-                if (step.Layer.inputForm is { } form)
+                bool keeps = form is null || lora is not null; // an adapter's down reads them not rounded
+                float* activated = keeps ? step.Activated(block.First) : gate;
+                int activatedStride = keeps ? step.Intermediate : stride;
+                if (step.Layer.inputForm is null && lora is null)
                 {
-                    matrices.ProjectWritten(block.Expert, from, to, step.Written(block.First, form), block.Count, gate, up, step.Intermediate);
-                }
-                else if (lora is null)
-                {
-                    matrices.ProjectAndActivate(block.Expert, from, to, x, step.Hidden, block.Count, gate, up, step.Intermediate);
-                    continue;
+                    matrices.ProjectAndActivate(block.Expert, from, to, step.Row(block.First), step.Hidden, block.Count, gate, up, stride, activated, activatedStride);
                 }
                 else
                 {
-                    matrices.Project(block.Expert, from, to, x, step.Hidden, block.Count, gate, up, step.Intermediate);
+                    if (step.Layer.inputForm is null) matrices.Project(block.Expert, from, to, step.Row(block.First), step.Hidden, block.Count, gate, up, stride);
+                    else matrices.ProjectWritten(block.Expert, from, to, step.WrittenInput(block.First), block.Count, gate, up, stride);
+                    AddLora(block, from, to, gate, up, stride);
+                    matrices.Activate(from, to, block.Count, gate, up, stride, activated, activatedStride);
                 }
-                for (int row = block.First; row < block.First + block.Count; row++)
-                {
-                    int pair = step.Layer.rows.Pair(row);
-                    if (lora is { } updates) updates.Of(pair)?.ExpandGateUp(updates.LowRank(pair), from, to, step.Gate(row), step.Up(row));
-                }
-                matrices.Activate(from, to, block.Count, gate, up, step.Intermediate);
+                form?.WriteColumns(activated, activatedStride, 0, block.Count, block.Count, from, to, step.WrittenActivated(block.First));
             }
         }
-    }
 
-    /// <summary>Each worker takes its share of the hidden columns of every expert; the inputs are no longer needed.</summary>
-    private readonly struct DownJob(Step step, PairLora? lora) : IParallelJob
-    {
-        public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+        private void AddLora(RowBlock block, int from, int to, float* gate, float* up, int stride)
         {
-            ExpertMatrices matrices = step.Layer.matrices;
-            (int from, int to) = Share.Of(step.Hidden, worker, workers, matrices.DownGrain);
-            foreach (RowBlock block in step.Layer.rows.Blocks)
-            {
-                if (step.Layer.downForm is { } form)
-                    matrices.DownWritten(block.Expert, from, to, step.Written(block.First, form), block.Count, step.Row(block.First), step.Hidden);
-                else
-                    matrices.Down(block.Expert, from, to, step.Gate(block.First), step.Intermediate, block.Count, step.Row(block.First), step.Hidden);
-                if (lora is not { } updates) continue;
-                for (int row = block.First; row < block.First + block.Count; row++)
-                {
-                    int pair = step.Layer.rows.Pair(row);
-                    updates.Of(pair)?.ExpandDown(updates.LowRank(pair), from, to, step.Row(row));
-                }
-            }
+            if (lora is not { } updates) return;
+            ReadOnlySpan<int> pairs = step.Layer.rows.Pairs(block);
+            for (int row = 0; row < pairs.Length; row++)
+                updates.Of(pairs[row])?.ExpandGateUp(updates.LowRank(pairs[row]), from, to, gate + (nint)row * stride, up + (nint)row * stride);
         }
     }
 
-    /// <summary>Each token sums its k results times their routing weights in slot order.</summary>
-    private readonly struct SumJob(Step step) : IParallelJob
+    /// <summary>Each worker takes its share of the hidden columns of every expert and token.</summary>
+    private readonly struct DownJob(Step step, PairLora? lora) : IParallelJob
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
         {
-            int k = step.Layer.spec.TopK;
-            (int from, int to) = Share.Of(step.Output.Rows, worker, workers);
-            for (int token = from; token < to; token++)
+            ExpertMatrices matrices = step.Layer.matrices;
+            (int from, int to) = Share.Of(step.Hidden, worker, workers, matrices.DownGrain);
+            int stride = Step.ScratchStride(to - from), k = step.Layer.spec.TopK;
+            float* results = step.Scratch(from, worker, matrices: 1) - from;
+            for (int token = 0; token < step.Output.Rows; token++) new Span<float>(step.Output.Row(token) + from, to - from).Clear();
+            foreach (RowBlock block in step.Layer.rows.Blocks)
             {
-                float* output = step.Output.Row(token);
-                for (int slot = 0; slot < k; slot++)
+                if (step.Layer.downForm is null)
+                    matrices.Down(block.Expert, from, to, step.Activated(block.First), step.Intermediate, block.Count, results, stride);
+                else
+                    matrices.DownWritten(block.Expert, from, to, step.WrittenActivated(block.First), block.Count, results, stride);
+                AddLora(block, from, to, results, stride);
+                ReadOnlySpan<int> pairs = step.Layer.rows.Pairs(block);
+                for (int row = 0; row < pairs.Length; row++)
                 {
-                    int pair = token * k + slot;
-                    float* result = step.Row(step.Layer.rows.Row(pair));
-                    if (slot == 0) ElementWise.Scale<TLane>(result, step.Factor(pair), output, step.Hidden);
-                    else ElementWise.AddScaled<TLane>(result, step.Factor(pair), output, step.Hidden);
+                    (int token, int slot) = Math.DivRem(pairs[row], k);
+                    ElementWise.AddScaled<TLane>(results + (nint)row * stride + from, step.Factors(token)[slot], step.Output.Row(token) + from, to - from);
                 }
             }
+        }
+
+        private void AddLora(RowBlock block, int from, int to, float* results, int stride)
+        {
+            if (lora is not { } updates) return;
+            ReadOnlySpan<int> pairs = step.Layer.rows.Pairs(block);
+            for (int row = 0; row < pairs.Length; row++) updates.Of(pairs[row])?.ExpandDown(updates.LowRank(pairs[row]), from, to, results + (nint)row * stride);
         }
     }
 }

@@ -19,13 +19,16 @@ internal abstract class ExpertRows(int experts, int topK, int maxTokens, int cap
     /// <summary>Rows of the buffers.</summary>
     public int Capacity => capacity;
 
+    /// <summary>The most rows of a block.</summary>
+    public abstract int BlockCapacity { get; }
+
     /// <summary>Blocks of the step, by ascending expert; none is empty.</summary>
     public ReadOnlySpan<RowBlock> Blocks => blocks.AsSpan(0, BlockCount);
 
     protected int BlockCount { get; private set; }
 
-    /// <summary>The pair that lies in a row of a block.</summary>
-    public int Pair(int row) => pairs[row];
+    /// <summary>The pairs of a block, row by row.</summary>
+    public ReadOnlySpan<int> Pairs(RowBlock block) => pairs.AsSpan(block.First, block.Count);
 
     /// <summary>The row a pair lies in.</summary>
     public int Row(int pair) => rows[pair];
@@ -53,6 +56,8 @@ internal sealed class AlignedRows(int experts, int topK, int maxTokens, int bloc
 {
     private readonly int[] counts = new int[experts];
     private readonly int[] next = new int[experts];
+
+    public override int BlockCapacity => blockSize;
 
     /// <summary>Rows up to the end of the last block, padding included.</summary>
     public int PaddedCount { get; private set; }
@@ -89,6 +94,8 @@ internal sealed class BatchedRows(int experts, int topK, int maxTokens)
 {
     private readonly int maxTokens = maxTokens;
     private readonly int[] counts = new int[experts];
+
+    public override int BlockCapacity => maxTokens;
 
     /// <summary>Tokens of each expert.</summary>
     public ReadOnlySpan<int> Counts => counts;

@@ -23,13 +23,8 @@ public sealed unsafe class ExpertRowsTests
         rows.Arrange(ids);
         Assert.Equal([new(1, 0, 3), new(2, 4, 3), new(3, 8, 3), new(4, 12, 3)], rows.Blocks.ToArray());
         Assert.Equal(16, rows.PaddedCount);
-        int[] sorted = [3, 6, 9, -1, 0, 4, 10, -1, 1, 7, 11, -1, 2, 5, 8, -1];
-        for (int row = 0; row < sorted.Length; row++)
-        {
-            if (sorted[row] < 0) continue;
-            Assert.Equal(sorted[row], rows.Pair(row));
-            Assert.Equal(row, rows.Row(sorted[row]));
-        }
+        Assert.Equal([[3, 6, 9], [0, 4, 10], [1, 7, 11], [2, 5, 8]], rows.Blocks.ToArray().Select(block => rows.Pairs(block).ToArray()));
+        Assert.Equal([4, 8, 12, 0, 5], Enumerable.Range(0, 5).Select(rows.Row));
     }
 
     [Fact]
@@ -39,8 +34,7 @@ public sealed unsafe class ExpertRowsTests
         using CpuBuffer ids = Ids([[1], [1], [0], [1], [1], [1], [1], [1], [1]]);
         rows.Arrange(ids);
         Assert.Equal([new(0, 0, 1), new(1, 4, 4), new(1, 8, 4)], rows.Blocks.ToArray());
-        Assert.Equal([0, 1, 3, 4, 5, 6, 7, 8], Enumerable.Range(4, 8).Select(rows.Pair));
-        Assert.Equal(2, rows.Pair(0));
+        Assert.Equal([[2], [0, 1, 3, 4], [5, 6, 7, 8]], rows.Blocks.ToArray().Select(block => rows.Pairs(block).ToArray()));
         Assert.Equal(12, rows.PaddedCount);
     }
 
@@ -98,10 +92,10 @@ public sealed unsafe class ExpertRowsTests
                 {
                     Assert.True(block.Expert >= expert && block.First >= end && block.Count > 0);
                     (expert, end) = (block.Expert, block.First + block.Count);
-                    for (int row = block.First; row < end; row++)
+                    int row = block.First;
+                    foreach (int pair in rows.Pairs(block))
                     {
-                        int pair = rows.Pair(row);
-                        Assert.Equal(row, rows.Row(pair));
+                        Assert.Equal(row++, rows.Row(pair));
                         Assert.Equal(block.Expert, routed[pair / topK][pair % topK]);
                         seen.Add(pair);
                     }
