@@ -14,25 +14,34 @@ internal readonly unsafe struct AttentionJob(AttentionPlan plan, long positions,
         float* queries = scratch + (nint)worker * ScratchFloats(dim), part = queries + QueryBlock.MaxQueries * dim, totals = part + QueryBlock.MaxQueries * row;
         QueryBlock block = new(queries, dim);
         long all = positions * plan.HeadBlocks, from = all * worker / workers, to = all * (worker + 1) / workers, at = 0;
+        (int HeadBlock, int Token, int End) begun = default; // the last block met, which waits to know its follower
         for (int headBlock = 0; headBlock < plan.HeadBlocks; headBlock++)
         {
             for (int token = 0, end; token < plan.Tokens; token = end)
             {
                 end = plan.BlockEnd(token);
                 (int first, int last) = plan.Range(token, end);
-                if (at >= from && at < to) Whole<TLane>(ref block, headBlock, token, end, part, totals);
+                if (at >= from && at < to)
+                {
+                    if (begun.End > 0) Whole<TLane>(ref block, begun, plan.Following(headBlock, token, end), part, totals);
+                    begun = (headBlock, token, end);
+                }
                 at += last - first;
             }
         }
+        if (begun.End > 0) Whole<TLane>(ref block, begun, following: default, part, totals);
     }
 
-    private void Whole<TLane>(ref QueryBlock block, int headBlock, int token, int end, float* part, float* totals) where TLane : struct, IFloatLane<TLane>
+    private void Whole<TLane>(ref QueryBlock block, (int HeadBlock, int Token, int End) of, FollowingKeys following, float* part, float* totals)
+        where TLane : struct, IFloatLane<TLane>
     {
+        (int headBlock, int token, int end) = of;
         int row = PartialRow.Length(block.Dim);
         plan.Fill(ref block, headBlock, token, end);
         for (int chunk = block.First / QueryBlock.ChunkKeys; chunk * QueryBlock.ChunkKeys < block.End; chunk++)
         {
-            plan.Part<TLane>(in block, headBlock, token, chunk * QueryBlock.ChunkKeys, (chunk + 1) * QueryBlock.ChunkKeys, part);
+            int chunkEnd = (chunk + 1) * QueryBlock.ChunkKeys;
+            plan.Part<TLane>(in block, headBlock, token, chunk * QueryBlock.ChunkKeys, chunkEnd, chunkEnd < block.End ? default : following, part);
             for (int q = 0; q < block.Count; q++)
             {
                 if (block.BeginsIn(q, chunk)) PartialRow.Copy(part + q * row, totals + q * row, block.Dim);

@@ -38,9 +38,16 @@ internal readonly unsafe struct AttentionPlan(CpuBuffer queries, CpuKeyValues ca
                 block.Add(queries.Row(t) + head * cache.HeadDim, cache.HeadDim, First(t), positions.IntRow(t)[0] + 1);
     }
 
-    public void Part<TLane>(ref readonly QueryBlock block, int headBlock, int token, int from, int to, float* partials) where TLane : struct, IFloatLane<TLane>
-        => CausalAttention.Part<TLane>(
-            in block, cache, headBlock * BlockHeads / group, tables.IntRow(sequences.IntRow(token)[0]), blockSize, from, to, partials);
+    public void Part<TLane>(ref readonly QueryBlock block, int headBlock, int token, int from, int to, FollowingKeys following, float* partials)
+        where TLane : struct, IFloatLane<TLane>
+        => CausalAttention.Part<TLane>(in block, cache, Head(headBlock), Table(token), blockSize, from, to, following, partials);
+
+    /// <summary>The keys of a block, as those that follow others.</summary>
+    public FollowingKeys Following(int headBlock, int token, int blockEnd)
+    {
+        (int first, int end) = Range(token, blockEnd);
+        return new(Head(headBlock), (nint)Table(token), first, end - first);
+    }
 
     /// <summary>Where the result of a block's query goes.</summary>
     public float* Output(int headBlock, int token, int query)
@@ -72,6 +79,10 @@ internal readonly unsafe struct AttentionPlan(CpuBuffer queries, CpuKeyValues ca
         while (group % heads != 0) heads--;
         return heads;
     }
+
+    private int Head(int headBlock) => headBlock * BlockHeads / group;
+
+    private int* Table(int token) => tables.IntRow(sequences.IntRow(token)[0]);
 
     private int First(int token) => window is { } width ? Math.Max(0, positions.IntRow(token)[0] - width + 1) : 0;
 }

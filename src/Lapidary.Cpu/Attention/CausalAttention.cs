@@ -2,6 +2,13 @@ using System.Runtime.CompilerServices;
 
 namespace Lapidary.Cpu.Attention;
 
+/// <summary>Keys that are needed after those of a call; without any, nothing is asked for.</summary>
+internal readonly unsafe record struct FollowingKeys(int Head, nint Blocks, int First, int Count)
+{
+    /// <summary>Block table of their sequence.</summary>
+    public int* Table => (int*)Blocks;
+}
+
 /// <summary>
 /// Attention of a block of queries to a range of positions, with a running maximum and sum for each (online softmax), so that no
 /// buffer grows with the context. Keys come in tiles of 64 positions, aligned to multiples of 64: a tile's keys and values are
@@ -15,22 +22,23 @@ internal static unsafe class CausalAttention
     /// <param name="head">Head of keys and values.</param>
     /// <param name="table">block table of the sequence</param>
     /// <param name="from">A multiple of 64.</param> <param name="to">First position after the range.</param>
+    /// <param name="following">What is to be computed next.</param>
     /// <param name="partials">A <see cref="PartialRow"/> for each query.</param>
     public static void Part<TLane>(
-        ref readonly QueryBlock block, CpuKeyValues cache, int head, int* table, int blockSize, int from, int to, float* partials)
+        ref readonly QueryBlock block, CpuKeyValues cache, int head, int* table, int blockSize, int from, int to, FollowingKeys following, float* partials)
         where TLane : struct, IFloatLane<TLane>
     {
         switch (cache.Type)
         {
-            case KeyValueType.F32: Part<TLane, FloatHead>(in block, cache, head, table, blockSize, from, to, partials); break;
-            case KeyValueType.BF16: Part<TLane, BFloat16Head>(in block, cache, head, table, blockSize, from, to, partials); break;
-            case KeyValueType.Q8_0: Part<TLane, Int8Head>(in block, cache, head, table, blockSize, from, to, partials); break;
+            case KeyValueType.F32: Part<TLane, FloatHead>(in block, cache, head, table, blockSize, from, to, following, partials); break;
+            case KeyValueType.BF16: Part<TLane, BFloat16Head>(in block, cache, head, table, blockSize, from, to, following, partials); break;
+            case KeyValueType.Q8_0: Part<TLane, Int8Head>(in block, cache, head, table, blockSize, from, to, following, partials); break;
             default: throw new InvalidOperationException($"keys and values in {cache.Type}");
         }
     }
 
     private static void Part<TLane, THead>(
-        ref readonly QueryBlock block, CpuKeyValues cache, int head, int* table, int blockSize, int from, int to, float* partials)
+        ref readonly QueryBlock block, CpuKeyValues cache, int head, int* table, int blockSize, int from, int to, FollowingKeys following, float* partials)
         where TLane : struct, IFloatLane<TLane> where THead : struct, IHeadFormat<THead>
     {
         float* scores = stackalloc float[QueryBlock.MaxQueries * TileKeys];
@@ -45,6 +53,8 @@ internal static unsafe class CausalAttention
             int begin = Math.Max(tile, from) - tile, end = Math.Min(tile + TileKeys, to) - tile;
             bool last = tile + TileKeys >= to;
             if (!last) Locate(cache, head, table, blockSize, tile + TileKeys, 0, Math.Min(TileKeys, to - tile - TileKeys), next);
+            else if (following.Count > 0) // the first of them while the last values are read, from the tile's first to its last
+                Locate(cache, following.Head, following.Table, blockSize, following.First - begin, begin, Math.Min(end, begin + following.Count), next);
             // While keys are read the same positions' values are asked for, and with values the next keys: the processor does not
             // foresee the way from one to the other, and would wait at the beginning of each.
             nint toValues = (nint)(cache.Values - cache.Keys);
@@ -57,7 +67,7 @@ internal static unsafe class CausalAttention
             }
             for (int k = begin / ValueSums.StepKeys * ValueSums.StepKeys; k < end; k += ValueSums.StepKeys)
             {
-                nint toNextKeys = last ? 0 : next[k] - at[k] - toValues;
+                nint toNextKeys = last && following.Count == 0 ? 0 : next[k] - at[k] - toValues;
                 for (int q = 0, step; q < block.Count; q += step)
                 {
                     step = QueryBlock.Together(block.Count - q);

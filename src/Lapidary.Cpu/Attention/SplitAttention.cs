@@ -29,7 +29,7 @@ internal readonly unsafe struct AttentionChunksJob(AttentionPlan plan, long posi
                     {
                         if (!filled) plan.Fill(ref block, headBlock, token, end);
                         filled = true;
-                        plan.Part<TLane>(in block, headBlock, token, begin / QueryBlock.ChunkKeys * QueryBlock.ChunkKeys, chunkEnd, row);
+                        plan.Part<TLane>(in block, headBlock, token, begin / QueryBlock.ChunkKeys * QueryBlock.ChunkKeys, chunkEnd, following: default, row);
                     }
                     at += chunkEnd - begin;
                 }
