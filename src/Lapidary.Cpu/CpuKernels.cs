@@ -134,9 +134,8 @@ public sealed unsafe class CpuKernels : IKernels
 
     public void Embed(IEmbedding table, IBuffer ids, float scale, IBuffer output)
     {
-        WeightMatrix rows = ((CpuEmbedding)table).Table;
-        CpuBuffer tokens = (CpuBuffer)ids, target = (CpuBuffer)output;
-        for (int t = 0; t < tokens.Rows; t++) rows.CopyRow(tokens.IntRow(t)[0], scale, target.Row(t));
+        EmbedJob job = new(((CpuEmbedding)table).Table, (CpuBuffer)ids, scale, (CpuBuffer)output);
+        pool.Run(ref job, WorkerPool.ElementOperations * Elements(output));
     }
 
     public void RmsNorm(IBuffer x, IBuffer? weight, float eps, IBuffer output)
@@ -146,7 +145,10 @@ public sealed unsafe class CpuKernels : IKernels
         => Normalize((CpuBuffer)x, (CpuBuffer?)weight, headDim, eps, (CpuBuffer)x);
 
     public void RotaryTable(IBuffer positions, IBuffer inverseFrequencies, IBuffer cosSin)
-        => RotaryEmbedding.Table((CpuBuffer)positions, (CpuBuffer)inverseFrequencies, (CpuBuffer)cosSin);
+    {
+        RotaryTableJob job = new((CpuBuffer)positions, (CpuBuffer)inverseFrequencies, (CpuBuffer)cosSin);
+        pool.Run(ref job, WorkerPool.ElementOperations * Elements(cosSin));
+    }
 
     public void Rotate(IBuffer x, IBuffer cosSin, int headDim)
     {
@@ -172,7 +174,7 @@ public sealed unsafe class CpuKernels : IKernels
         if (Threads == 1 || blocks * plan.HeadBlocks >= 4 * Threads || chunks == blocks)
         {
             attention.Reserve((long)Threads * AttentionJob.ScratchFloats(dim));
-            AttentionJob whole = new(plan, positions, attention.Floats);
+            AttentionJob whole = new(plan, positions, tokensFirst: blocks == plan.Tokens, attention.Floats);
             pool.Run(ref whole, operations);
             return;
         }

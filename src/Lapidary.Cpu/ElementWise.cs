@@ -83,13 +83,15 @@ internal readonly unsafe struct AddJob(CpuBuffer x, CpuBuffer residual) : IParal
     }
 }
 
-/// <summary>output = activation(gate, up); columns are shared out, since a step may have one row.</summary>
+/// <summary>output = activation(gate, up); rows are shared out, or the columns of a few.</summary>
 internal readonly unsafe struct ActivateJob(CpuActivation activation, CpuBuffer gate, CpuBuffer up, CpuBuffer output) : IParallelJob
 {
     public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
     {
-        (int from, int to) = Share.Of(gate.Columns, worker, workers, grain: 16);
-        for (int t = 0; t < gate.Rows; t++) activation.Combine(gate.Row(t) + from, up.Row(t) + from, output.Row(t) + from, to - from);
+        bool few = gate.Rows < workers * 4;
+        (int first, int end) = few ? (0, gate.Rows) : Share.Of(gate.Rows, worker, workers);
+        (int from, int to) = few ? Share.Of(gate.Columns, worker, workers, grain: 16) : (0, gate.Columns);
+        for (int t = first; t < end; t++) activation.Combine(gate.Row(t) + from, up.Row(t) + from, output.Row(t) + from, to - from);
     }
 }
 

@@ -5,19 +5,6 @@ namespace Lapidary.Cpu;
 /// <summary>Rotary position embedding of pairs (i, i + headDim/2), as HuggingFace's rotate_half.</summary>
 internal static unsafe class RotaryEmbedding
 {
-    /// <summary>cosSin[t] = cos(p·f) for n frequencies, then sin; the angle is one float32 product, as in HuggingFace.</summary>
-    public static void Table(CpuBuffer positions, CpuBuffer frequencies, CpuBuffer cosSin)
-    {
-        int n = frequencies.Columns;
-        float* f = frequencies.Row(0);
-        for (int t = 0; t < positions.Rows; t++)
-        {
-            float position = positions.IntRow(t)[0];
-            float* cos = cosSin.Row(t), sin = cos + n;
-            for (int i = 0; i < n; i++) (sin[i], cos[i]) = MathF.SinCos(position * f[i]);
-        }
-    }
-
     /// <summary>Rotates one head in place; pairs beyond the table's n frequencies do not turn.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Rotate<TLane>(float* head, float* cos, float* sin, int n, int half) where TLane : struct, IFloatLane<TLane>
@@ -35,6 +22,23 @@ internal static unsafe class RotaryEmbedding
             float first = a[i], second = b[i];
             a[i] = first * cos[i] - second * sin[i];
             b[i] = second * cos[i] + first * sin[i];
+        }
+    }
+}
+
+/// <summary>cosSin[t] = cos(p·f) for n frequencies, then sin; the angle is one float32 product, as in HuggingFace.</summary>
+internal readonly unsafe struct RotaryTableJob(CpuBuffer positions, CpuBuffer frequencies, CpuBuffer cosSin) : IParallelJob
+{
+    public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+    {
+        int n = frequencies.Columns;
+        float* f = frequencies.Row(0);
+        (int from, int to) = Share.Of(positions.Rows, worker, workers);
+        for (int t = from; t < to; t++)
+        {
+            float position = positions.IntRow(t)[0];
+            float* cos = cosSin.Row(t), sin = cos + n;
+            for (int i = 0; i < n; i++) (sin[i], cos[i]) = MathF.SinCos(position * f[i]);
         }
     }
 }

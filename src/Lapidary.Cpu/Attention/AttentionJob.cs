@@ -2,8 +2,10 @@ namespace Lapidary.Cpu.Attention;
 
 /// <summary>Whole blocks, shared out so that each worker sees as many positions.</summary>
 /// <param name="positions">Those of one head block.</param>
+/// <param name="tokensFirst">Whether all heads of a block of tokens follow each other: where each text has one token, a worker
+/// that has its other rows then has its keys as well. Else a head's keys stay in the processor's cache.</param>
 /// <param name="scratch"><see cref="ScratchFloats"/> for each worker.</param>
-internal readonly unsafe struct AttentionJob(AttentionPlan plan, long positions, float* scratch) : IParallelJob
+internal readonly unsafe struct AttentionJob(AttentionPlan plan, long positions, bool tokensFirst, float* scratch) : IParallelJob
 {
     /// <summary>Queries, the part of a chunk, and the results so far.</summary>
     public static int ScratchFloats(int dim) => QueryBlock.MaxQueries * (dim + 2 * PartialRow.Length(dim));
@@ -15,18 +17,19 @@ internal readonly unsafe struct AttentionJob(AttentionPlan plan, long positions,
         QueryBlock block = new(queries, dim);
         long all = positions * plan.HeadBlocks, from = all * worker / workers, to = all * (worker + 1) / workers, at = 0;
         (int HeadBlock, int Token, int End) begun = default; // the last block met, which waits to know its follower
-        for (int headBlock = 0; headBlock < plan.HeadBlocks; headBlock++)
+        (int outer, int inner) = tokensFirst ? (1, plan.HeadBlocks) : (plan.HeadBlocks, 1);
+        for (int heads = 0; heads < outer * inner; heads += inner)
         {
             for (int token = 0, end; token < plan.Tokens; token = end)
             {
                 end = plan.BlockEnd(token);
                 (int first, int last) = plan.Range(token, end);
-                if (at >= from && at < to)
+                for (int headBlock = heads; headBlock < heads + inner; headBlock++, at += last - first)
                 {
+                    if (at < from || at >= to) continue;
                     if (begun.End > 0) Whole<TLane>(ref block, begun, plan.Following(headBlock, token, end), part, totals);
                     begun = (headBlock, token, end);
                 }
-                at += last - first;
             }
         }
         if (begun.End > 0) Whole<TLane>(ref block, begun, following: default, part, totals);

@@ -2,7 +2,7 @@ namespace Lapidary.Cpu.Attention;
 
 /// <summary>
 /// How the heads and tokens of a step fall into blocks: as many heads of one key-value group, and then as many consecutive tokens
-/// of one sequence, as make 8 queries. Blocks go by head and then by token, so that a head's keys stay in the processor's cache.
+/// of one sequence, as make 8 queries.
 /// </summary>
 internal readonly unsafe struct AttentionPlan(CpuBuffer queries, CpuKeyValues cache, AttentionBatch batch, int? window, CpuBuffer output)
 {

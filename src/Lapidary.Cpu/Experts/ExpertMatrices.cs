@@ -87,23 +87,25 @@ internal unsafe class ExpertMatrices : IDisposable
     private static HiddenForm? Common(WeightMatrix[] matrices)
         => Array.TrueForAll(matrices, matrix => matrix.Form == matrices[0].Form) ? matrices[0].Form : null;
 
-    /// <summary>output[r] = combine(gate[r], up[r]), or apply(gate[r]) for non-gated experts, for columns [from, to); output may be gate.</summary>
-    public void Activate(int from, int to, int rows, float* gate, float* up, nint stride, float* output, nint outputStride)
+    /// <summary>gate[r] = combine(gate[r], up[r]), or apply(gate[r]) for non-gated experts, for columns [from, to).</summary>
+    public void Activate(int from, int to, int rows, float* gate, float* up, nint stride)
     {
+        int columns = to - from;
+        if (stride == columns) (rows, columns) = (1, rows * columns); // a few columns a call would cost as much as the call
         for (int r = 0; r < rows; r++)
         {
-            float* row = gate + r * stride + from, target = output + r * outputStride + from;
-            if (Ups is null) Activation.Apply(row, target, to - from);
-            else Activation.Combine(row, up + r * stride + from, target, to - from);
+            float* row = gate + r * stride + from;
+            if (Ups is null) Activation.Apply(row, row, columns);
+            else Activation.Combine(row, up + r * stride + from, row, columns);
         }
     }
 
     /// <summary>Both in one, where nothing comes between.</summary>
     public virtual void ProjectAndActivate(
-        int expert, int from, int to, float* x, nint xStride, int rows, float* gate, float* up, nint stride, float* output, nint outputStride)
+        int expert, int from, int to, float* x, nint xStride, int rows, float* gate, float* up, nint stride)
     {
         Project(expert, from, to, x, xStride, rows, gate, up, stride);
-        Activate(from, to, rows, gate, up, stride, output, outputStride);
+        Activate(from, to, rows, gate, up, stride);
     }
 
     /// <summary>output[r] = hidden[r] · downᵀ for columns [from, to).</summary>

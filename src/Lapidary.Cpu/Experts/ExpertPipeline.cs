@@ -110,8 +110,8 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         public float* Scratch(int column, int worker, int matrices)
             => memory + ScratchOffset(layer) + (nint)layer.rows.BlockCapacity * matrices * (column + (nint)worker * Line);
 
-        /// <summary>Floats from one row of results to the next: rows a power of two apart would meet in one place of a cache.</summary>
-        public static int ScratchStride(int columns) => columns + Line;
+        /// <summary>Floats from one row of results to the next: rows a multiple of a power of two apart would meet in few places of a cache.</summary>
+        public static int ScratchStride(int columns) => columns % 256 == 0 ? columns + Line : columns;
 
         /// <summary>A token's k routing weights.</summary>
         public float* Factors(int token) => factors.Row(token);
@@ -189,22 +189,27 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
             float* gate = step.Scratch(from, worker, matrices: 2) - from, up = gate + (nint)step.Layer.rows.BlockCapacity * stride;
             foreach (RowBlock block in step.Layer.rows.Blocks)
             {
-                bool keeps = form is null || lora is not null; // an adapter's down reads them not rounded
-                float* activated = keeps ? step.Activated(block.First) : gate;
-                int activatedStride = keeps ? step.Intermediate : stride;
                 if (step.Layer.inputForm is null && lora is null)
                 {
-                    matrices.ProjectAndActivate(block.Expert, from, to, step.Row(block.First), step.Hidden, block.Count, gate, up, stride, activated, activatedStride);
+                    matrices.ProjectAndActivate(block.Expert, from, to, step.Row(block.First), step.Hidden, block.Count, gate, up, stride);
                 }
                 else
                 {
                     if (step.Layer.inputForm is null) matrices.Project(block.Expert, from, to, step.Row(block.First), step.Hidden, block.Count, gate, up, stride);
                     else matrices.ProjectWritten(block.Expert, from, to, step.WrittenInput(block.First), block.Count, gate, up, stride);
                     AddLora(block, from, to, gate, up, stride);
-                    matrices.Activate(from, to, block.Count, gate, up, stride, activated, activatedStride);
+                    matrices.Activate(from, to, block.Count, gate, up, stride);
                 }
-                form?.WriteColumns(activated, activatedStride, 0, block.Count, block.Count, from, to, step.WrittenActivated(block.First));
+                form?.WriteColumns(gate, stride, 0, block.Count, block.Count, from, to, step.WrittenActivated(block.First));
+                if (form is null || lora is not null) Keep(block, from, to, gate, stride);
             }
+        }
+
+        /// <summary>For a down, or for an adapter's, that reads float32.</summary>
+        private void Keep(RowBlock block, int from, int to, float* activated, int stride)
+        {
+            for (int row = 0; row < block.Count; row++)
+                new ReadOnlySpan<float>(activated + (nint)row * stride + from, to - from).CopyTo(new Span<float>(step.Activated(block.First + row) + from, to - from));
         }
 
         private void AddLora(RowBlock block, int from, int to, float* gate, float* up, int stride)

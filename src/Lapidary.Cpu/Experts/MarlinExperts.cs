@@ -47,15 +47,15 @@ internal sealed unsafe class MarlinMatrices<TLane, TBits, TDecoder>(ExpertLayerS
     where TDecoder : struct, ICodeDecoder
 {
     public override void ProjectAndActivate(
-        int expert, int from, int to, float* x, nint xStride, int rows, float* gate, float* up, nint stride, float* output, nint outputStride)
+        int expert, int from, int to, float* x, nint xStride, int rows, float* gate, float* up, nint stride)
     {
         if (Gates[expert] is not PanelMatrix<TLane, TBits, TDecoder> gates || Ups?[expert] is not PanelMatrix<TLane, TBits, TDecoder> ups
             || !gates.Panels.HasColumnsOf(ups.Panels)) // act-orders that differ: x would be read in two orders
         {
-            base.ProjectAndActivate(expert, from, to, x, xStride, rows, gate, up, stride, output, outputStride);
+            base.ProjectAndActivate(expert, from, to, x, xStride, rows, gate, up, stride);
             return;
         }
         x = gates.Inputs(x, ref xStride, rows);
-        GatedPanelDot<TLane, TBits, TDecoder>.Rows(gates.Panels, ups.Panels, decoder, Activation, from, to, x, xStride, rows, output, outputStride);
+        GatedPanelDot<TLane, TBits, TDecoder>.Rows(gates.Panels, ups.Panels, decoder, Activation, from, to, x, xStride, rows, gate, stride);
     }
 }

@@ -41,6 +41,16 @@ internal sealed class CpuEmbedding(WeightMatrix table) : IEmbedding
     public void Dispose() => Table.Dispose();
 }
 
+/// <summary>output[t] = table[ids[t]] · scale; tokens are shared out.</summary>
+internal readonly unsafe struct EmbedJob(WeightMatrix table, CpuBuffer ids, float scale, CpuBuffer output) : IParallelJob
+{
+    public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+    {
+        (int from, int to) = Share.Of(ids.Rows, worker, workers);
+        for (int t = from; t < to; t++) table.CopyRow(ids.IntRow(t)[0], scale, output.Row(t));
+    }
+}
+
 /// <summary>output[t, j] = x[t] · table[rows[t, j]], the entries shared out among the workers.</summary>
 /// <param name="scratch">A row of the table for each worker.</param>
 internal readonly unsafe struct LinearRowsJob(WeightMatrix table, CpuBuffer rows, CpuBuffer x, CpuBuffer output, float* scratch) : IParallelJob

@@ -4,11 +4,13 @@ namespace Lapidary.Cpu.Gemm;
 
 /// <summary>
 /// Products of the same hidden states with several matrices, in as few jobs as their forms allow: workers share the rows of
-/// every matrix and wait for each other once.
+/// every matrix, or the tokens, and wait for each other once.
 /// </summary>
 internal sealed unsafe class LinearProducts(WorkerPool pool) : IDisposable
 {
     private const int MostAtOnce = 8;
+    private const int SharedTokens = 24; // of a worker: two whole tiles, so that taking weights out of their blocks costs little
+    private const int SmallBytes = 512 << 10; // of weights: they stay in a core's second cache while tokens pass by
 
     private readonly Product[] products = new Product[MostAtOnce];
     private readonly Workspace written = new();
@@ -80,10 +82,24 @@ internal sealed unsafe class LinearProducts(WorkerPool pool) : IDisposable
             foreach (Product product in products.AsSpan(0, count))
             {
                 WeightMatrix weights = product.Weights;
+                float* y = (float*)product.Y;
+                if (written == null && SharesTokens(weights, workers))
+                {
+                    (int first, int end) = Share.Of(x.Rows, worker, workers);
+                    if (first < end) weights.Multiply(0, weights.Rows, x.Row(first), x.Stride, end - first, y + first * product.Stride, product.Stride);
+                    continue;
+                }
                 (int from, int to) = Share.Of(weights.Rows, worker, workers, weights.Grain);
-                if (written != null) weights.MultiplyWritten(from, to, written, x.Rows, (float*)product.Y, product.Stride);
-                else weights.Multiply(from, to, x.Row(0), x.Stride, x.Rows, (float*)product.Y, product.Stride);
+                if (written != null) weights.MultiplyWritten(from, to, written, x.Rows, y, product.Stride);
+                else weights.Multiply(from, to, x.Row(0), x.Stride, x.Rows, y, product.Stride);
             }
         }
+
+        /// <summary>
+        /// Rows are shared out, so that each weight is read by one core, unless there are too few: a router's. Where weights are small
+        /// it costs more that hidden states go from core to core, before a product and after it, and there tokens are.
+        /// </summary>
+        private bool SharesTokens(WeightMatrix weights, int workers)
+            => weights.Rows <= weights.Grain || (x.Rows >= SharedTokens * workers && weights.ByteLength <= SmallBytes);
     }
 }
