@@ -23,11 +23,14 @@ internal sealed unsafe record BFloat16Form(int Columns, int MaxTokens, int StepC
     public override void WriteColumns(float* x, nint stride, int from, int to, int tokens, int firstColumn, int endColumn, byte* written)
     {
         TokenTiles tiles = new(tokens, MaxTokens);
-        for (int t = from; t < to; t++)
+        for (int t = from, end; t < to; t = end)
         {
             int tile = tiles.Of(t), first = tiles.First(tile);
+            end = Math.Min(to, tiles.First(tile + 1));
             nint step = (tiles.First(tile + 1) - first) * stepBytes;
-            WriteToken(x + t * stride, firstColumn, endColumn, written + first * RowBytes + (t - first) * stepBytes, step);
+            for (int column = firstColumn; column < endColumn; column += ColumnsTogether)
+                for (int token = t; token < end; token++)
+                    WriteToken(x + token * stride, column, Math.Min(endColumn, column + ColumnsTogether), written + first * RowBytes + (token - first) * stepBytes, step);
         }
     }
 

@@ -2,14 +2,21 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Lapidary.Checkpoints;
 using Lapidary.Cpu.Assembly;
+using Lapidary.Quantization;
 
 namespace Lapidary.Cpu.Gemm;
 
 /// <summary>Which rows are short, and their matrices for this machine's vectors.</summary>
 internal static class ShortRows
 {
-    /// <summary>Longest row that is packed.</summary>
+    /// <summary>Longest row that is packed, of many.</summary>
     public const int MostColumns = 512;
+
+    private const long FewBytes = 2 << 20; // a router's: four panels of it stay in the second cache
+
+    /// <summary>Whether that matrix is multiplied so: one of short rows whose hidden states stay float32, or a router.</summary>
+    public static bool Suits(DenseMatrix matrix, Arithmetic arithmetic)
+        => arithmetic == Arithmetic.Exact ? matrix.Columns <= MostColumns : matrix.Tensor.DType == DType.F32 && matrix.ByteLength <= FewBytes;
 
     public static WeightMatrix Load(StoredTensor tensor, AssemblyUse assembly) => CpuFeatures.VectorBits switch
     {

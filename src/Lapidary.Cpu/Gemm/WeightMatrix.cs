@@ -44,7 +44,7 @@ internal abstract unsafe class WeightMatrix : IDisposable
     public static WeightMatrix Load(StoredMatrix matrix, CpuOptions options) => matrix switch
     {
         DenseMatrix dense when IsCompact(dense, options) => LoadCompact(dense, options),
-        DenseMatrix dense when options.Arithmetic == Arithmetic.Exact && dense.Columns <= ShortRows.MostColumns => ShortRows.Load(dense.Tensor, options.Assembly),
+        DenseMatrix dense when ShortRows.Suits(dense, options.Arithmetic) => ShortRows.Load(dense.Tensor, options.Assembly),
         _ when options.Arithmetic == Arithmetic.Exact => Load(matrix),
         QuantizedMatrix quantized when PanelLayout.Refusal(quantized.Format) is null => LoadInteger(quantized, options),
         DenseMatrix { Tensor.DType: DType.BF16 } dense when AssemblySupport.RefusesBFloat16(options.Assembly) is null => new BFloat16Matrix(dense.Tensor),
