@@ -1,0 +1,92 @@
+using Lapidary.Checkpoints;
+using Lapidary.Cpu;
+using Lapidary.Quantization;
+using Lapidary.Tests.Cpu.Assembly;
+
+namespace Lapidary.Tests.Cpu;
+
+/// <summary>However many workers share an operation, by rows, columns or tokens, every bit is the same.</summary>
+public sealed unsafe class SharedWorkTests
+{
+    private const int Columns = 64;
+
+    /// <summary>Few tokens and many: from 24 for each worker on, small matrices are shared by tokens.</summary>
+    public static MatrixTheoryData<Arithmetic, int> Cases() => new(Enum.GetValues<Arithmetic>(), [1, 5, 47, 48, 75, 130]);
+
+    [Theory, MemberData(nameof(Cases))]
+    public void Products_of_small_and_large_matrices(Arithmetic arithmetic, int tokens)
+        => Compare(arithmetic, tokens, (kernels, x) =>
+        {
+            // A router; a small matrix; one whose rows are shared at any number of tokens.
+            (DType DType, int Rows)[] shapes = [(DType.F32, 5), (DType.BF16, 96), (DType.BF16, 8192)];
+            List<float> results = [];
+            foreach ((DType dtype, int rows) in shapes)
+            {
+                ushort[] weights = CompactWeights.Weights(CompactWeights.Kind.Normal, rows * Columns * dtype.Size() / sizeof(ushort));
+                fixed (ushort* w = weights)
+                {
+                    using ILinear linear = kernels.LoadLinear(new DenseMatrix(new StoredTensor("w", dtype, [rows, Columns], (nint)w, owner: null)));
+                    using IBuffer output = kernels.Allocate(DType.F32, tokens, rows);
+                    output.Rows = tokens;
+                    kernels.Linear(linear, x, output);
+                    results.AddRange(Values(kernels, output));
+                }
+            }
+            return results;
+        });
+
+    [Theory, MemberData(nameof(Cases))]
+    public void What_goes_token_by_token(Arithmetic arithmetic, int tokens)
+        => Compare(arithmetic, tokens, (kernels, x) =>
+        {
+            const int Frequencies = 24;
+            using IBuffer positions = kernels.Allocate(DType.I32, tokens, 1), frequencies = kernels.Allocate(DType.F32, 1, Frequencies);
+            using IBuffer cosSin = kernels.Allocate(DType.F32, tokens, 2 * Frequencies), rows = kernels.Allocate(DType.F32, tokens, Columns);
+            kernels.Write(positions, [.. Enumerable.Range(0, tokens).Select(t => t * 37 % 101)]);
+            kernels.Write(frequencies, [.. Enumerable.Range(0, Frequencies).Select(i => MathF.Pow(100, -i / (float)Frequencies))]);
+            (cosSin.Rows, rows.Rows) = (tokens, tokens);
+            kernels.RotaryTable(positions, frequencies, cosSin);
+            List<float> results = [.. Values(kernels, cosSin)];
+
+            fixed (ushort* w = CompactWeights.Weights(CompactWeights.Kind.Normal, 101 * Columns))
+            {
+                using IEmbedding table = kernels.LoadEmbedding(new DenseMatrix(new StoredTensor("w", DType.BF16, [101, Columns], (nint)w, owner: null)));
+                kernels.Embed(table, positions, 3, rows);
+                results.AddRange(Values(kernels, rows));
+            }
+            kernels.GatedActivation(kernels.LoadActivation(ActivationRegistry.Default.Resolve("gelu_pytorch_tanh").Activation), x, rows, rows);
+            results.AddRange(Values(kernels, rows));
+            kernels.RmsNorm(rows, weight: null, 1e-6f, rows);
+            results.AddRange(Values(kernels, rows));
+            return results;
+        });
+
+    private static void Compare(Arithmetic arithmetic, int tokens, Func<CpuKernels, IBuffer, List<float>> compute)
+    {
+        float[][] byThreads = [.. new[] { 1, 2, 3, 7 }.Select(threads =>
+        {
+            using CpuKernels kernels = new(new CpuOptions { Threads = threads, Arithmetic = arithmetic });
+            Random random = new(3);
+            using IBuffer x = kernels.Allocate(DType.F32, tokens, Columns);
+            kernels.Write(x, [.. Enumerable.Range(0, tokens * Columns).Select(_ => random.NextSingle() - 0.5f)]);
+            return compute(kernels, x).ToArray();
+        })];
+        Assert.True(byThreads[0].Distinct().Count() > byThreads[0].Length / 4, "results that are alike prove nothing");
+        foreach (float[] results in byThreads[1..]) Assert.Equal(-1, FirstDifference(byThreads[0], results));
+    }
+
+    private static int FirstDifference(float[] a, float[] b)
+    {
+        Assert.Equal(a.Length, b.Length);
+        for (int i = 0; i < a.Length; i++)
+            if (BitConverter.SingleToUInt32Bits(a[i]) != BitConverter.SingleToUInt32Bits(b[i])) return i;
+        return -1;
+    }
+
+    private static float[] Values(CpuKernels kernels, IBuffer buffer)
+    {
+        float[] values = new float[buffer.Rows * buffer.Columns];
+        kernels.Read(buffer, values);
+        return values;
+    }
+}
