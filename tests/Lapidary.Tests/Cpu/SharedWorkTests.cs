@@ -54,7 +54,9 @@ public sealed unsafe class SharedWorkTests
                 kernels.Embed(table, positions, 3, rows);
                 results.AddRange(Values(kernels, rows));
             }
+            float[] before = Values(kernels, rows);
             kernels.GatedActivation(kernels.LoadActivation(ActivationRegistry.Default.Resolve("gelu_pytorch_tanh").Activation), x, rows, rows);
+            Assert.All(before.Zip(Values(kernels, rows)), pair => Assert.NotEqual(pair.First, pair.Second));
             results.AddRange(Values(kernels, rows));
             kernels.RmsNorm(rows, weight: null, 1e-6f, rows);
             results.AddRange(Values(kernels, rows));
