@@ -1,5 +1,6 @@
 using Lapidary.Checkpoints;
 using Lapidary.Cpu;
+using Lapidary.Experts;
 using Lapidary.Quantization;
 using Lapidary.Tests.Cpu.Assembly;
 
@@ -63,14 +64,43 @@ public sealed unsafe class SharedWorkTests
             return results;
         });
 
-    private static void Compare(Arithmetic arithmetic, int tokens, Func<CpuKernels, IBuffer, List<float>> compute)
+    /// <summary>Shares of 256 columns, whose rows lie apart, and blocks that are full.</summary>
+    [Theory, InlineData(Arithmetic.Exact), InlineData(Arithmetic.Fast)]
+    public void Experts(Arithmetic arithmetic)
+    {
+        const int Tokens = 150, Hidden = 512, Intermediate = 512, Count = 3, TopK = 2;
+        ushort[] weights = CompactWeights.Weights(CompactWeights.Kind.Normal, 3 * Count * Hidden * Intermediate);
+        fixed (ushort* w = weights)
+        {
+            nint at = (nint)w;
+            DenseMatrix[] Matrices(int first, int rows, int columns) => [.. Enumerable.Range(first * Count, Count).Select(i =>
+                new DenseMatrix(new StoredTensor("w", DType.BF16, [rows, columns], at + i * Hidden * Intermediate * sizeof(ushort), owner: null)))];
+            ExpertWeights experts = new(Matrices(0, Intermediate, Hidden), Matrices(1, Intermediate, Hidden), Matrices(2, Hidden, Intermediate));
+            Activation activation = ActivationRegistry.Default.Resolve("gelu_pytorch_tanh").Activation;
+            ExpertLayerSpec spec = new(Count, TopK, Hidden, Intermediate, activation, ActivationForm.Gated, experts.Down[0].Format, HasLora: false);
+            Compare(arithmetic, Tokens, Hidden, (kernels, x) =>
+            {
+                using IExpertLayer layer = kernels.ExpertBackends.First(backend => backend.Name == "grouped").Create(spec, experts, Tokens);
+                using IBuffer ids = kernels.Allocate(DType.I32, Tokens, TopK), factors = kernels.Allocate(DType.F32, Tokens, TopK), output = kernels.Allocate(DType.F32, Tokens, Hidden);
+                kernels.Write(ids, [.. Enumerable.Range(0, Tokens).SelectMany(t => (int[])[t % 7 == 0 ? 2 : 1, 0])]);
+                kernels.Write(factors, [.. Enumerable.Range(0, Tokens * TopK).Select(i => 1f / (i % 5 + 1))]);
+                output.Rows = Tokens;
+                layer.Forward(x, ids, factors, adapters: null, output);
+                return [.. Values(kernels, output)];
+            });
+        }
+    }
+
+    private static void Compare(Arithmetic arithmetic, int tokens, Func<CpuKernels, IBuffer, List<float>> compute) => Compare(arithmetic, tokens, Columns, compute);
+
+    private static void Compare(Arithmetic arithmetic, int tokens, int columns, Func<CpuKernels, IBuffer, List<float>> compute)
     {
         float[][] byThreads = [.. new[] { 1, 2, 3, 7 }.Select(threads =>
         {
             using CpuKernels kernels = new(new CpuOptions { Threads = threads, Arithmetic = arithmetic });
             Random random = new(3);
-            using IBuffer x = kernels.Allocate(DType.F32, tokens, Columns);
-            kernels.Write(x, [.. Enumerable.Range(0, tokens * Columns).Select(_ => random.NextSingle() - 0.5f)]);
+            using IBuffer x = kernels.Allocate(DType.F32, tokens, columns);
+            kernels.Write(x, [.. Enumerable.Range(0, tokens * columns).Select(_ => random.NextSingle() - 0.5f)]);
             return compute(kernels, x).ToArray();
         })];
         Assert.True(byThreads[0].Distinct().Count() > byThreads[0].Length / 4, "results that are alike prove nothing");
