@@ -1,7 +1,9 @@
+using System.Runtime.InteropServices;
 using Lapidary.Checkpoints;
 using Lapidary.Cpu;
 using Lapidary.Cpu.Assembly;
 using Lapidary.Cpu.Gemm;
+using Lapidary.Quantization;
 using Lapidary.Tests.Cpu.Assembly;
 
 namespace Lapidary.Tests.Gemm;
@@ -82,6 +84,21 @@ public sealed unsafe class ShortRowsTests
                 if (columns > 1) Assert.True(RelativeError(weights, rows, columns, other, tokens, y) > 0.1);
             }
         }
+    }
+
+    /// <summary>Whose rows are packed: short ones that float32 multiplies, and those of a router (128 experts, 2816 hidden states).</summary>
+    [Theory]
+    [InlineData(DType.BF16, 6144, 256, Arithmetic.Exact, true)]
+    [InlineData(DType.BF16, 6144, 1024, Arithmetic.Exact, false)]
+    [InlineData(DType.F32, 128, 2816, Arithmetic.Fast, true)]
+    [InlineData(DType.BF16, 128, 2816, Arithmetic.Fast, false)]
+    [InlineData(DType.F32, 1024, 2816, Arithmetic.Fast, false)]
+    public void Matrices_that_suit_are_packed(DType dtype, int rows, int columns, Arithmetic arithmetic, bool packed)
+    {
+        nint memory = (nint)NativeMemory.AllocZeroed((nuint)(rows * columns), (nuint)dtype.Size());
+        using WeightMatrix matrix = WeightMatrix.Load(new DenseMatrix(new StoredTensor("w", dtype, [rows, columns], memory, owner: null)), new CpuOptions { Arithmetic = arithmetic, CompactBFloat16 = false });
+        Assert.Equal(packed, matrix.GetType().Name.StartsWith("ShortRows", StringComparison.Ordinal));
+        NativeMemory.Free((void*)memory);
     }
 
     [Fact]
