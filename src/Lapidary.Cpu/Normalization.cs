@@ -9,17 +9,14 @@ internal static unsafe class Normalization
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void RmsNorm<TLane>(float* x, float* weight, int n, float eps, float* output) where TLane : struct, IFloatLane<TLane>
     {
-        TLane a = TLane.Zero, b = a, c = a, d = a; // one sum would wait for itself
+        TLane squares = TLane.Zero;
         int i = 0;
-        for (; i <= n - 4 * TLane.Count; i += 4 * TLane.Count)
+        for (; i <= n - TLane.Count; i += TLane.Count)
         {
-            a = AddSquares(x + i, a);
-            b = AddSquares(x + i + TLane.Count, b);
-            c = AddSquares(x + i + 2 * TLane.Count, c);
-            d = AddSquares(x + i + 3 * TLane.Count, d);
+            TLane value = TLane.Load(x + i);
+            squares = TLane.MultiplyAdd(value, value, squares);
         }
-        for (; i <= n - TLane.Count; i += TLane.Count) a = AddSquares(x + i, a);
-        float sum = TLane.Sum(a + b + (c + d));
+        float sum = TLane.Sum(squares);
         for (; i < n; i++) sum += x[i] * x[i];
 
         float scale = 1 / MathF.Sqrt(sum / n + eps);
@@ -30,13 +27,6 @@ internal static unsafe class Normalization
             TLane.Store(weight == null ? value : value * TLane.Load(weight + i), output + i);
         }
         for (; i < n; i++) output[i] = x[i] * scale * (weight == null ? 1 : weight[i]);
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        static TLane AddSquares(float* x, TLane sum)
-        {
-            TLane value = TLane.Load(x);
-            return TLane.MultiplyAdd(value, value, sum);
-        }
     }
 }
 

@@ -15,6 +15,7 @@ namespace Lapidary.Cpu.Assembly;
 internal sealed unsafe record BFloat16Form(int Columns, int MaxTokens, int StepColumns) : HiddenForm(Columns)
 {
     private const int HalfGrain = Grain / 2; // a register of float32
+    private const int ColumnsTogether = 256; // tokens lie side by side: those of a tile are written while so many columns are in the first cache
 
     private readonly int stepBytes = StepColumns * sizeof(ushort);
 

@@ -10,9 +10,6 @@ internal abstract unsafe record HiddenForm(int Columns)
     /// <summary>Columns that are written together.</summary>
     public const int Grain = 32;
 
-    /// <summary>Columns after which the next token is best written: tokens lie side by side, and so many of a few tiles stay in the first cache.</summary>
-    public const int ColumnsTogether = 256;
-
     /// <summary>Bytes of one token; a batch has a multiple of it.</summary>
     public abstract nint RowBytes { get; }
 
