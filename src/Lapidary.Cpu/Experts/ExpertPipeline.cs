@@ -30,7 +30,8 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         this.workspace = workspace;
         inputForm = matrices.InputForm;
         downForm = matrices.DownForm;
-        workspace.Reserve(Step.Floats(this));
+        long written = ((inputForm?.RowBytes ?? 0) + (downForm?.RowBytes ?? 0) + sizeof(float) - 1) / sizeof(float);
+        workspace.Reserve(rows.Capacity * (spec.HiddenSize + spec.IntermediateSize + written));
     }
 
     public long BytesPerExpert => matrices.BytesPerExpert;
@@ -81,8 +82,6 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
     /// <summary>Buffers of one call.</summary>
     private readonly struct Step(ExpertPipeline layer, CpuBuffer x, CpuBuffer factors, CpuBuffer output)
     {
-        private const int Line = 16; // floats
-
         private readonly float* memory = layer.workspace.Floats;
 
         public ExpertPipeline Layer => layer;
@@ -104,27 +103,14 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         public byte* WrittenActivated(int row)
             => (byte*)Activated(layer.rows.Capacity) + layer.rows.Capacity * (layer.inputForm?.RowBytes ?? 0) + row * layer.downForm!.RowBytes;
 
-        /// <summary>A worker's results of one block, [rows of a block, <see cref="ScratchStride"/>]; overwritten by the next.</summary>
-        /// <param name="column">Where its share of the columns begins.</param>
-        /// <param name="matrices">Whose results lie one after the other.</param>
-        public float* Scratch(int column, int worker, int matrices)
-            => memory + ScratchOffset(layer) + (nint)layer.rows.BlockCapacity * matrices * (column + (nint)worker * Line);
+        /// <summary>A worker's results of one block, [matrices, rows of a block, <see cref="ResultStride"/>]; overwritten by the next.</summary>
+        public float* Results(int columns, int matrices) => ThreadScratch.Results(checked(layer.rows.BlockCapacity * ResultStride(columns) * matrices));
 
         /// <summary>Floats from one row of results to the next: rows a multiple of a power of two apart would meet in few places of a cache.</summary>
-        public static int ScratchStride(int columns) => columns % 256 == 0 ? columns + Line : columns;
+        public static int ResultStride(int columns) => columns % 256 == 0 ? columns + 16 : columns;
 
         /// <summary>A token's k routing weights.</summary>
         public float* Factors(int token) => factors.Row(token);
-
-        /// <summary>Memory of all of them.</summary>
-        public static long Floats(ExpertPipeline layer)
-            => ScratchOffset(layer) + (long)layer.rows.BlockCapacity * (Math.Max(layer.spec.HiddenSize, 2 * layer.spec.IntermediateSize) + 2 * layer.pool.Workers * Line);
-
-        private static nint ScratchOffset(ExpertPipeline layer)
-        {
-            nint written = (layer.inputForm?.RowBytes ?? 0) + (layer.downForm?.RowBytes ?? 0), rows = layer.rows.Capacity;
-            return (rows * (layer.spec.HiddenSize + layer.spec.IntermediateSize + (written + sizeof(float) - 1) / sizeof(float)) + Line - 1) / Line * Line;
-        }
     }
 
     private readonly struct GatherJob(Step step) : IParallelJob
@@ -185,8 +171,8 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
             ExpertMatrices matrices = step.Layer.matrices;
             HiddenForm? form = step.Layer.downForm;
             (int from, int to) = Share.Of(step.Intermediate, worker, workers, matrices.GateGrain);
-            int stride = Step.ScratchStride(to - from);
-            float* gate = step.Scratch(from, worker, matrices: 2) - from, up = gate + (nint)step.Layer.rows.BlockCapacity * stride;
+            int stride = Step.ResultStride(to - from);
+            float* gate = step.Results(to - from, matrices: 2) - from, up = gate + (nint)step.Layer.rows.BlockCapacity * stride;
             foreach (RowBlock block in step.Layer.rows.Blocks)
             {
                 if (step.Layer.inputForm is null && lora is null)
@@ -229,8 +215,8 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         {
             ExpertMatrices matrices = step.Layer.matrices;
             (int from, int to) = Share.Of(step.Hidden, worker, workers, matrices.DownGrain);
-            int stride = Step.ScratchStride(to - from), k = step.Layer.spec.TopK;
-            float* results = step.Scratch(from, worker, matrices: 1) - from;
+            int stride = Step.ResultStride(to - from), k = step.Layer.spec.TopK;
+            float* results = step.Results(to - from, matrices: 1) - from;
             for (int token = 0; token < step.Output.Rows; token++) new Span<float>(step.Output.Row(token) + from, to - from).Clear();
             foreach (RowBlock block in step.Layer.rows.Blocks)
             {

@@ -50,12 +50,15 @@ internal sealed unsafe class PanelMatrix<TLane, TBits, TDecoder>(QuantizedMatrix
 /// <summary>Memory of a worker for one call of a kernel; grows to the largest and stays.</summary>
 internal static unsafe class ThreadScratch
 {
-    [ThreadStatic] private static CpuBuffer? memory, hidden;
+    [ThreadStatic] private static CpuBuffer? memory, hidden, results;
 
     public static float* Floats(int count) => Floats(ref memory, count);
 
     /// <summary>For hidden states that are rewritten; the kernel may use <see cref="Floats(int)"/> beside it.</summary>
     public static byte* Hidden(nint bytes) => (byte*)Floats(ref hidden, checked((int)(bytes / sizeof(float) + 1)));
+
+    /// <summary>For what comes out of products; kernels may use the others beside it.</summary>
+    public static float* Results(int count) => Floats(ref results, count);
 
     private static float* Floats(ref CpuBuffer? memory, int count)
     {
