@@ -17,47 +17,37 @@ public enum LogitRows
 public sealed class ForwardBatch : IDisposable
 {
     private readonly IKernels kernels;
-    private readonly KeyValueCache cache;
-    private readonly int[] tokenIds, positions, lastSeen, sequences, logitRows, adapterSlots, logitAdapterSlots;
+    private readonly int[] tokenIds, logitRows;
     private readonly int[][] slots, tables;
     private readonly List<(CacheSequence Sequence, Range Tokens)> parts = [];
-    private readonly IBuffer sequenceBuffer, lastSeenBuffer;
+    private readonly IBuffer[] blockTables;
 
     public ForwardBatch(IKernels kernels, KeyValueCache cache, int maxTokens, int maxSequences)
     {
         this.kernels = kernels;
-        this.cache = cache;
         MaxTokens = maxTokens;
         MaxSequences = maxSequences;
         tokenIds = new int[maxTokens];
-        positions = new int[maxTokens];
-        lastSeen = new int[maxTokens];
-        sequences = new int[maxTokens];
         logitRows = new int[maxTokens];
-        adapterSlots = new int[maxTokens];
-        logitAdapterSlots = new int[maxTokens];
         TokenIds = kernels.Allocate(DType.I32, maxTokens, 1);
-        Positions = kernels.Allocate(DType.I32, maxTokens, 1);
-        lastSeenBuffer = kernels.Allocate(DType.I32, maxTokens, 1);
-        sequenceBuffer = kernels.Allocate(DType.I32, maxTokens, 1);
         LogitRows = kernels.Allocate(DType.I32, maxTokens, 1);
-        AdapterSlots = kernels.Allocate(DType.I32, maxTokens, 1);
-        LogitAdapterSlots = kernels.Allocate(DType.I32, maxTokens, 1);
 
         int groups = cache.Groups.Count;
         slots = new int[groups][];
         tables = new int[groups][];
         Slots = new IBuffer[groups];
-        Attention = new AttentionBatch[groups];
+        blockTables = new IBuffer[groups];
         for (int g = 0; g < groups; g++)
         {
             int blocks = (cache.ContextLength + cache.Groups[g].BlockSize - 1) / cache.Groups[g].BlockSize;
             slots[g] = new int[maxTokens];
             tables[g] = new int[maxSequences * blocks];
             Slots[g] = kernels.Allocate(DType.I32, maxTokens, 1);
-            Attention[g] = new AttentionBatch(
-                lastSeenBuffer, sequenceBuffer, kernels.Allocate(DType.I32, maxSequences, blocks), cache.Groups[g].BlockSize);
+            blockTables[g] = kernels.Allocate(DType.I32, maxSequences, blocks);
         }
+        (IBuffer, int)[] tablesOfGroups = [.. blockTables.Zip(cache.Groups, (table, group) => (table, group.BlockSize))];
+        All = new StepRows(kernels, maxTokens, tablesOfGroups);
+        Logits = new StepRows(kernels, maxTokens, tablesOfGroups);
     }
 
     /// <summary>Adapter slot of a sequence that uses none.</summary>
@@ -66,40 +56,25 @@ public sealed class ForwardBatch : IDisposable
     public int MaxTokens { get; }
     public int MaxSequences { get; }
 
-    /// <summary>Tokens added so far.</summary>
-    public int Tokens { get; private set; }
-
-    /// <summary>Rows that get logits, in the order they were added.</summary>
-    public int LogitCount { get; private set; }
-
     /// <summary>[t, 1] token ids.</summary>
     public IBuffer TokenIds { get; }
 
-    /// <summary>[t, 1] position of each token in its sequence.</summary>
-    public IBuffer Positions { get; }
+    /// <summary>The t tokens added so far.</summary>
+    public StepRows All { get; }
 
-    /// <summary>[r, 1] rows of the step that get logits.</summary>
+    /// <summary>The r of them that get logits, in the order they were added.</summary>
+    public StepRows Logits { get; }
+
+    /// <summary>[r, 1] which rows of the step those are.</summary>
     public IBuffer LogitRows { get; }
-
-    /// <summary>[t, 1] adapter slot of each token, or <see cref="NoAdapter"/>.</summary>
-    public IBuffer AdapterSlots { get; }
-
-    /// <summary>[r, 1] adapter slot of each row that gets logits.</summary>
-    public IBuffer LogitAdapterSlots { get; }
-
-    /// <summary>Whether any token of the step uses an adapter.</summary>
-    public bool UsesAdapters { get; private set; }
 
     /// <summary>For each cache group, [t, 1]: the cache row each token's keys and values go to.</summary>
     public IBuffer[] Slots { get; }
 
-    /// <summary>For each cache group: what each token attends to.</summary>
-    public AttentionBatch[] Attention { get; }
-
     public void Clear()
     {
-        Tokens = LogitCount = 0;
-        UsesAdapters = false;
+        All.Clear();
+        Logits.Clear();
         parts.Clear();
     }
 
@@ -109,65 +84,61 @@ public sealed class ForwardBatch : IDisposable
     public void Add(
         CacheSequence sequence, ReadOnlySpan<int> tokens, LogitRows rows, int adapterSlot = NoAdapter, ReadOnlySpan<int> draft = default)
     {
-        int count = tokens.Length + draft.Length;
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(Tokens + count, MaxTokens);
+        int first = All.Count, count = tokens.Length + draft.Length;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(first + count, MaxTokens);
         sequence.Reserve(count);
-        tokens.CopyTo(tokenIds.AsSpan(Tokens));
-        draft.CopyTo(tokenIds.AsSpan(Tokens + tokens.Length));
+        tokens.CopyTo(tokenIds.AsSpan(first));
+        draft.CopyTo(tokenIds.AsSpan(first + tokens.Length));
         for (int i = 0; i < count; i++)
         {
-            int row = Tokens + i, position = sequence.Length + i;
-            positions[row] = lastSeen[row] = position;
-            sequences[row] = parts.Count;
-            adapterSlots[row] = adapterSlot;
-            for (int g = 0; g < slots.Length; g++) slots[g][row] = sequence.Slot(g, position);
-            if (rows == Models.LogitRows.None || (rows == Models.LogitRows.Last && i < count - 1)) continue;
-            logitAdapterSlots[LogitCount] = adapterSlot;
-            logitRows[LogitCount++] = row;
+            int position = sequence.Length + i;
+            for (int g = 0; g < slots.Length; g++) slots[g][first + i] = sequence.Slot(g, position);
+            bool logits = rows == Models.LogitRows.All || (rows == Models.LogitRows.Last && i == count - 1);
+            AddRow(position, seen: position, adapterSlot, logits);
         }
-        AddPart(sequence, tokens.Length, count);
-        UsesAdapters |= adapterSlot != NoAdapter;
+        AddPart(sequence, first..(first + tokens.Length));
     }
 
     /// <summary>Adds the next token of a sequence as a query only: it sees what the sequence holds, leaves no keys and values, and gets logits.</summary>
     public void AddQuery(CacheSequence sequence, int token)
     {
-        tokenIds[Tokens] = token;
-        positions[Tokens] = sequence.Length;
-        lastSeen[Tokens] = sequence.Length - 1;
-        sequences[Tokens] = parts.Count;
-        logitRows[LogitCount++] = Tokens;
-        AddPart(sequence, advance: 0, count: 1);
+        int row = All.Count;
+        tokenIds[row] = token;
+        AddRow(sequence.Length, seen: sequence.Length - 1, NoAdapter, logits: true);
+        AddPart(sequence, row..row);
     }
 
     /// <summary>The same queries for other tokens, one for each row.</summary>
     public void Replace(ReadOnlySpan<int> tokens) => tokens.CopyTo(tokenIds);
 
-    private void AddPart(CacheSequence sequence, int advance, int count)
+    private void AddRow(int position, int seen, int adapterSlot, bool logits)
     {
-        for (int g = 0; g < tables.Length; g++)
-            sequence.Table(g).CopyTo(tables[g].AsSpan(parts.Count * Attention[g].BlockTables.Columns));
-        parts.Add((sequence, Tokens..(Tokens + advance)));
-        Tokens += count;
+        if (logits)
+        {
+            logitRows[Logits.Count] = All.Count;
+            Logits.Add(position, seen, parts.Count, adapterSlot);
+        }
+        All.Add(position, seen, parts.Count, adapterSlot);
+    }
+
+    /// <param name="tokens">Those that the sequence goes on with.</param>
+    private void AddPart(CacheSequence sequence, Range tokens)
+    {
+        for (int g = 0; g < tables.Length; g++) sequence.Table(g).CopyTo(tables[g].AsSpan(parts.Count * blockTables[g].Columns));
+        parts.Add((sequence, tokens));
     }
 
     /// <summary>Copies the metadata to the device.</summary>
     public void Upload()
     {
-        kernels.Write(TokenIds, tokenIds.AsSpan(0, Tokens));
-        kernels.Write(Positions, positions.AsSpan(0, Tokens));
-        kernels.Write(lastSeenBuffer, lastSeen.AsSpan(0, Tokens));
-        kernels.Write(sequenceBuffer, sequences.AsSpan(0, Tokens));
-        kernels.Write(LogitRows, logitRows.AsSpan(0, LogitCount));
-        if (UsesAdapters)
-        {
-            kernels.Write(AdapterSlots, adapterSlots.AsSpan(0, Tokens));
-            kernels.Write(LogitAdapterSlots, logitAdapterSlots.AsSpan(0, LogitCount));
-        }
+        kernels.Write(TokenIds, tokenIds.AsSpan(0, All.Count));
+        kernels.Write(LogitRows, logitRows.AsSpan(0, Logits.Count));
+        All.Upload();
+        Logits.Upload();
         for (int g = 0; g < slots.Length; g++)
         {
-            kernels.Write(Slots[g], slots[g].AsSpan(0, Tokens));
-            kernels.Write(Attention[g].BlockTables, tables[g].AsSpan(0, parts.Count * Attention[g].BlockTables.Columns));
+            kernels.Write(Slots[g], slots[g].AsSpan(0, All.Count));
+            kernels.Write(blockTables[g], tables[g].AsSpan(0, parts.Count * blockTables[g].Columns));
         }
     }
 
@@ -180,16 +151,10 @@ public sealed class ForwardBatch : IDisposable
     public void Dispose()
     {
         TokenIds.Dispose();
-        Positions.Dispose();
-        lastSeenBuffer.Dispose();
-        sequenceBuffer.Dispose();
         LogitRows.Dispose();
-        AdapterSlots.Dispose();
-        LogitAdapterSlots.Dispose();
-        for (int g = 0; g < Slots.Length; g++)
-        {
-            Slots[g].Dispose();
-            Attention[g].BlockTables.Dispose();
-        }
+        All.Dispose();
+        Logits.Dispose();
+        foreach (IBuffer buffer in Slots) buffer.Dispose();
+        foreach (IBuffer buffer in blockTables) buffer.Dispose();
     }
 }

@@ -9,7 +9,8 @@ namespace Lapidary.Models;
 /// <summary>
 /// The Gemma 4 text stack: sliding and full attention layers, a dense MLP beside routed experts, per-layer embeddings,
 /// shared keys and values. Written once over <see cref="IKernels"/>; tensor memory is the device's affair.
-/// Shapes: t tokens of the step, h hidden, i intermediate, e experts, k chosen experts, d per-layer input, r logit rows.
+/// Shapes: t tokens of the step, h hidden, i intermediate, e experts, k chosen experts, d per-layer input, r logit rows,
+/// n rows that a layer computes: t, or r once keys and values of all tokens are known.
 /// </summary>
 public sealed class Gemma4 : IModel, IDisposable
 {
@@ -18,6 +19,7 @@ public sealed class Gemma4 : IModel, IDisposable
     private readonly Gemma4Scratch scratch;
     private readonly IGatedActivation activation;
     private readonly IBuffer? slidingFrequencies, fullFrequencies;
+    private readonly Gemma4Layer? lastToStore; // the last layer that computes keys and values
 
     private Gemma4(
         IKernels kernels, Gemma4Config config, Gemma4Weights weights, LoraSites sites, ExpertSelection? experts, Gemma4Options options)
@@ -33,6 +35,7 @@ public sealed class Gemma4 : IModel, IDisposable
         activation = kernels.LoadActivation(config.HiddenActivation);
         slidingFrequencies = Frequencies(config.SlidingRope, config.Layers.FirstOrDefault(l => !l.IsFull));
         fullFrequencies = Frequencies(config.FullRope, config.Layers.FirstOrDefault(l => l.IsFull));
+        lastToStore = weights.Layers.LastOrDefault(layer => layer.KProj is not null)?.Config;
 
         IBuffer? Frequencies(RopeParameters rope, Gemma4Layer? layer)
             => layer is null || rope.InverseFrequencies(layer.HeadDim) is { Length: 0 } ? null : kernels.LoadVector(rope.InverseFrequencies(layer.HeadDim));
@@ -50,6 +53,7 @@ public sealed class Gemma4 : IModel, IDisposable
     /// <inheritdoc/>
     public LoraAdapters Adapters { get; }
 
+    /// <summary>Sees all tokens in every layer: while there is one, no layer leaves out tokens that get no logits.</summary>
     public ITensorObserver? Observer { get; set; }
 
     /// <summary>Bytes of weights, in the device's layout, that a step of one token reads.</summary>
@@ -117,9 +121,9 @@ public sealed class Gemma4 : IModel, IDisposable
     /// <summary>Brings the step's metadata to the device.</summary>
     internal void Begin(ForwardBatch batch)
     {
-        scratch.SetRows(batch.Tokens, batch.LogitCount);
+        scratch.SetRows(batch.All.Count, batch.Logits.Count);
         batch.Upload();
-        if (batch.UsesAdapters) scratch.ReserveLowRank(Adapters.Rank);
+        if (batch.All.UsesAdapters) scratch.ReserveLowRank(Adapters.Rank);
     }
 
     /// <summary>output[t] = embedding of token t, scaled, without what adapters add.</summary>
@@ -129,48 +133,69 @@ public sealed class Gemma4 : IModel, IDisposable
     /// <summary>All layers over <see cref="Hidden"/>, then the final norm of the rows that get logits into <see cref="LastHidden"/>.</summary>
     internal void DecoderLayers(ForwardBatch batch, KeyValueCache cache)
     {
-        if (slidingFrequencies is not null) kernels.RotaryTable(batch.Positions, slidingFrequencies, scratch.SlidingCosSin!);
-        if (fullFrequencies is not null) kernels.RotaryTable(batch.Positions, fullFrequencies, scratch.FullCosSin!);
-
-        foreach (Gemma4LayerWeights layer in weights.Layers) DecoderLayer(layer, Hidden, batch, cache);
+        bool narrows = batch.Logits.Count < batch.All.Count && Observer is null;
+        IBuffer hidden = Hidden;
+        StepRows rows = batch.All;
+        RotaryTables(rows);
+        foreach (Gemma4LayerWeights layer in weights.Layers)
+        {
+            bool last = narrows && layer.Config == lastToStore;
+            if (last)
+            {
+                // Other tokens are seen by their keys and values only, which are complete now.
+                KeysValues(layer, hidden, batch, cache);
+                rows = batch.Logits;
+                if (rows.Count == 0) break;
+                hidden = scratch.Narrow(batch.LogitRows);
+                RotaryTables(rows);
+            }
+            DecoderLayer(layer, hidden, rows, last ? null : batch.Slots, cache);
+        }
         batch.Advance();
 
-        kernels.GatherRows(Hidden, batch.LogitRows, scratch.LogitHidden);
+        if (hidden != scratch.LogitHidden) kernels.GatherRows(hidden, batch.LogitRows, scratch.LogitHidden);
         kernels.RmsNorm(scratch.LogitHidden, weights.Norm, Config.RmsNormEps, scratch.LogitHidden);
         Observer?.Observe(null, "final_norm", scratch.LogitHidden);
+    }
+
+    private void RotaryTables(StepRows rows)
+    {
+        if (slidingFrequencies is not null) kernels.RotaryTable(rows.Positions, slidingFrequencies, scratch.SlidingCosSin!);
+        if (fullFrequencies is not null) kernels.RotaryTable(rows.Positions, fullFrequencies, scratch.FullCosSin!);
     }
 
     /// <returns>[r, vocab] logits from <see cref="LastHidden"/>, not capped.</returns>
     internal IBuffer Head(ForwardBatch batch)
     {
-        Linear(weights.LmHead, scratch.LogitHidden, batch.LogitAdapterSlots, batch, scratch.Logits);
+        Linear(weights.LmHead, scratch.LogitHidden, batch.Logits, scratch.Logits);
         Observer?.Observe(null, "lm_head_out", scratch.Logits);
         return scratch.Logits;
     }
 
-    /// <param name="hidden">[t, h] residual stream, updated in place</param>
-    private void DecoderLayer(Gemma4LayerWeights layer, IBuffer hidden, ForwardBatch batch, KeyValueCache cache)
+    /// <param name="hidden">[n, h] residual stream, updated in place</param>
+    /// <param name="slots">Where the rows' keys and values go; null once they are there.</param>
+    private void DecoderLayer(Gemma4LayerWeights layer, IBuffer hidden, StepRows rows, IBuffer[]? slots, KeyValueCache cache)
     {
         int index = layer.Config.Index;
         float eps = Config.RmsNormEps;
 
         // attention block
         kernels.RmsNorm(hidden, layer.InputLayerNorm, eps, scratch.Normed);
-        Attention(layer, scratch.Normed, batch, cache, scratch.Attended);
+        Attention(layer, scratch.Normed, rows, slots, cache, scratch.Attended);
         Observer?.Observe(index, "attn_out", scratch.Attended);
         kernels.RmsNorm(scratch.Attended, layer.PostAttentionLayerNorm, eps, scratch.Attended);
         kernels.Add(scratch.Attended, residual: hidden);
 
         // feed-forward block: dense MLP and routed experts side by side, each with its own norms
         kernels.RmsNorm(hidden, layer.PreFeedforwardLayerNorm, eps, scratch.Normed);
-        DenseMlp(layer, scratch.Normed, batch, scratch.Dense);
+        DenseMlp(layer, scratch.Normed, rows, scratch.Dense);
         Observer?.Observe(index, "mlp_out", scratch.Dense);
         if (layer.Moe is { } moe)
         {
             kernels.RmsNorm(scratch.Dense, moe.PostFeedforwardLayerNorm1, eps, scratch.Dense);
-            Router(index, moe, hidden, batch);
+            Router(index, moe, hidden, rows);
             kernels.RmsNorm(hidden, moe.PreFeedforwardLayerNorm2, eps, scratch.Normed);
-            moe.Experts.Forward(scratch.Normed, scratch.TopKIds, scratch.TopKWeights, ExpertAdapters(moe.ExpertSite, batch), scratch.Routed);
+            moe.Experts.Forward(scratch.Normed, scratch.TopKIds, scratch.TopKWeights, ExpertAdapters(moe.ExpertSite, rows), scratch.Routed);
             Observer?.Observe(index, "experts_out", scratch.Routed);
             kernels.RmsNorm(scratch.Routed, moe.PostFeedforwardLayerNorm2, eps, scratch.Routed);
             kernels.Add(scratch.Routed, residual: scratch.Dense);
@@ -178,64 +203,83 @@ public sealed class Gemma4 : IModel, IDisposable
         kernels.RmsNorm(scratch.Dense, layer.PostFeedforwardLayerNorm, eps, scratch.Dense);
         kernels.Add(scratch.Dense, residual: hidden);
 
-        if (layer.PerLayerInput is { } perLayer) PerLayerInput(index, perLayer, hidden, batch);
+        if (layer.PerLayerInput is { } perLayer) PerLayerInput(index, perLayer, hidden, rows);
         kernels.Scale(hidden, layer.LayerScalar); // the whole residual stream, trained per layer
         Observer?.Observe(index, "out", hidden);
     }
 
-    /// <summary>o_proj(softmax(q kᵀ) v), [t, h] → [t, h]. No scale: q_norm and k_norm carry it.</summary>
-    private void Attention(Gemma4LayerWeights layer, IBuffer x, ForwardBatch batch, KeyValueCache cache, IBuffer output)
+    /// <summary>o_proj(softmax(q kᵀ) v), [n, h] → [n, h]. No scale: q_norm and k_norm carry it.</summary>
+    private void Attention(Gemma4LayerWeights layer, IBuffer x, StepRows rows, IBuffer[]? slots, KeyValueCache cache, IBuffer output)
     {
         Gemma4Layer geometry = layer.Config;
         LayerScratch s = scratch.Layers[geometry.Index];
         LayerCache layerCache = cache[geometry.CacheLayer];
-        IBuffer? cosSin = geometry.IsFull ? scratch.FullCosSin : scratch.SlidingCosSin;
-        bool rotates = (geometry.IsFull ? fullFrequencies : slidingFrequencies) is not null;
 
-        if (layer.KProj is { } keys)
+        if (slots is not null && layer.KProj is { } keys)
         {
-            AdaptedLinear values = layer.VProj ?? keys; // K = V: the raw projection, before k_norm and RoPE
-            kernels.Linears([layer.QProj.Weight, keys.Weight, values.Weight], x, [s.Queries, s.Keys, s.Values]);
-            Adapt(layer.QProj, x, batch.AdapterSlots, batch, s.Queries);
-            Adapt(keys, x, batch.AdapterSlots, batch, s.Keys);
-            Adapt(values, x, batch.AdapterSlots, batch, s.Values);
+            kernels.Linears([layer.QProj.Weight, keys.Weight, (layer.VProj ?? keys).Weight], x, [s.Queries, s.Keys, s.Values]);
+            Adapt(layer.QProj, x, rows, s.Queries);
+            Store(layer, keys, x, rows, slots[layerCache.Group], layerCache);
         }
         else
         {
-            Linear(layer.QProj, x, batch, s.Queries);
+            Linear(layer.QProj, x, rows, s.Queries);
         }
-        kernels.RmsNormHeads(s.Queries, layer.QNorm, geometry.HeadDim, Config.RmsNormEps);
-        if (rotates) kernels.Rotate(s.Queries, cosSin!, geometry.HeadDim);
-
-        if (layer.KProj is not null)
-        {
-            kernels.RmsNormHeads(s.Keys, layer.KNorm, geometry.HeadDim, Config.RmsNormEps);
-            if (rotates) kernels.Rotate(s.Keys, cosSin!, geometry.HeadDim);
-            kernels.RmsNormHeads(s.Values, weight: null, geometry.HeadDim, Config.RmsNormEps);
-            kernels.StoreKeysValues(s.Keys, s.Values, batch.Slots[layerCache.Group], layerCache.KeysValues);
-        }
+        NormHeads(layer, s.Queries, layer.QNorm);
 
         kernels.Attention(
-            s.Queries, layerCache.KeysValues, batch.Attention[layerCache.Group], geometry.IsFull ? null : Config.SlidingWindow, s.Heads);
-        Linear(layer.OProj, s.Heads, batch, output);
+            s.Queries, layerCache.KeysValues, rows.Attention[layerCache.Group], geometry.IsFull ? null : Config.SlidingWindow, s.Heads);
+        Linear(layer.OProj, s.Heads, rows, output);
     }
 
-    /// <summary>down(act(gate(x)) · up(x)), [t, h] → [t, h].</summary>
-    private void DenseMlp(Gemma4LayerWeights layer, IBuffer x, ForwardBatch batch, IBuffer output)
+    /// <summary>Keys and values of all tokens into the cache, without queries.</summary>
+    private void KeysValues(Gemma4LayerWeights layer, IBuffer hidden, ForwardBatch batch, KeyValueCache cache)
+    {
+        LayerScratch s = scratch.Layers[layer.Config.Index];
+        LayerCache layerCache = cache[layer.Config.CacheLayer];
+        AdaptedLinear keys = layer.KProj!;
+        kernels.RmsNorm(hidden, layer.InputLayerNorm, Config.RmsNormEps, scratch.Normed);
+        kernels.Linears([keys.Weight, (layer.VProj ?? keys).Weight], scratch.Normed, [s.Keys, s.Values]);
+        Store(layer, keys, scratch.Normed, batch.All, batch.Slots[layerCache.Group], layerCache);
+    }
+
+    /// <summary>What projections gave, with adapters, norms and rotation, into the cache. K = V: values are the raw projection,
+    /// before k_norm and RoPE.</summary>
+    private void Store(Gemma4LayerWeights layer, AdaptedLinear keys, IBuffer x, StepRows rows, IBuffer slots, LayerCache cache)
+    {
+        LayerScratch s = scratch.Layers[layer.Config.Index];
+        Adapt(keys, x, rows, s.Keys);
+        Adapt(layer.VProj ?? keys, x, rows, s.Values);
+        NormHeads(layer, s.Keys, layer.KNorm);
+        kernels.RmsNormHeads(s.Values, weight: null, layer.Config.HeadDim, Config.RmsNormEps);
+        kernels.StoreKeysValues(s.Keys, s.Values, slots, cache.KeysValues);
+    }
+
+    /// <summary>Norm of each head, then rotation, in place.</summary>
+    private void NormHeads(Gemma4LayerWeights layer, IBuffer x, IBuffer? norm)
+    {
+        Gemma4Layer geometry = layer.Config;
+        kernels.RmsNormHeads(x, norm, geometry.HeadDim, Config.RmsNormEps);
+        if ((geometry.IsFull ? fullFrequencies : slidingFrequencies) is null) return;
+        kernels.Rotate(x, geometry.IsFull ? scratch.FullCosSin! : scratch.SlidingCosSin!, geometry.HeadDim);
+    }
+
+    /// <summary>down(act(gate(x)) · up(x)), [n, h] → [n, h].</summary>
+    private void DenseMlp(Gemma4LayerWeights layer, IBuffer x, StepRows rows, IBuffer output)
     {
         LayerScratch s = scratch.Layers[layer.Config.Index];
         kernels.Linears([layer.GateProj.Weight, layer.UpProj.Weight], x, [s.Gate, s.Up]);
-        Adapt(layer.GateProj, x, batch.AdapterSlots, batch, s.Gate);
-        Adapt(layer.UpProj, x, batch.AdapterSlots, batch, s.Up);
+        Adapt(layer.GateProj, x, rows, s.Gate);
+        Adapt(layer.UpProj, x, rows, s.Up);
         kernels.GatedActivation(activation, s.Gate, s.Up, s.Gate);
-        Linear(layer.DownProj, s.Gate, batch, output);
+        Linear(layer.DownProj, s.Gate, rows, output);
     }
 
     /// <summary>Chooses experts from the residual stream itself: norm without weight, router.scale · h^-0.5, logits, top k.</summary>
-    private void Router(int index, Gemma4MoeWeights moe, IBuffer hidden, ForwardBatch batch)
+    private void Router(int index, Gemma4MoeWeights moe, IBuffer hidden, StepRows rows)
     {
         kernels.RmsNorm(hidden, moe.RouterScale, Config.RmsNormEps, scratch.Normed);
-        Linear(moe.RouterProj, scratch.Normed, batch, scratch.RouterLogits);
+        Linear(moe.RouterProj, scratch.Normed, rows, scratch.RouterLogits);
         Observer?.Observe(index, "router_logits", scratch.RouterLogits);
         kernels.RouteTopK(scratch.RouterLogits, moe.PerExpertScale, scratch.TopKIds, scratch.TopKWeights);
         Observer?.Observe(index, "topk_index", scratch.TopKIds);
@@ -247,7 +291,7 @@ public sealed class Gemma4 : IModel, IDisposable
     {
         int d = Config.HiddenSizePerLayerInput;
         Embed(perLayer.EmbedTokensPerLayer, batch, scratch.PerLayerTokens);
-        Linear(perLayer.PerLayerModelProjection, embedded, batch, scratch.PerLayerInputs);
+        Linear(perLayer.PerLayerModelProjection, embedded, batch.All, scratch.PerLayerInputs);
         kernels.Scale(scratch.PerLayerInputs, MathF.Pow(Config.HiddenSize, -0.5f));
         kernels.RmsNormHeads(scratch.PerLayerInputs, perLayer.PerLayerProjectionNorm, d, Config.RmsNormEps);
         kernels.Add(scratch.PerLayerTokens, residual: scratch.PerLayerInputs);
@@ -256,30 +300,27 @@ public sealed class Gemma4 : IModel, IDisposable
     }
 
     /// <summary>hidden += N(projection(act(gate(hidden)) · per-layer input)).</summary>
-    private void PerLayerInput(int index, Gemma4PerLayerInputWeights perLayer, IBuffer hidden, ForwardBatch batch)
+    private void PerLayerInput(int index, Gemma4PerLayerInputWeights perLayer, IBuffer hidden, StepRows rows)
     {
-        Linear(perLayer.PerLayerInputGate, hidden, batch, scratch.PerLayerGate);
+        Linear(perLayer.PerLayerInputGate, hidden, rows, scratch.PerLayerGate);
         kernels.GatedActivation(activation, scratch.PerLayerGate, scratch.PerLayerInput[index], scratch.PerLayerGate);
-        Linear(perLayer.PerLayerProjection, scratch.PerLayerGate, batch, scratch.Normed);
+        Linear(perLayer.PerLayerProjection, scratch.PerLayerGate, rows, scratch.Normed);
         kernels.RmsNorm(scratch.Normed, perLayer.PostPerLayerInputNorm, Config.RmsNormEps, scratch.Normed);
         kernels.Add(scratch.Normed, residual: hidden);
     }
 
-    /// <summary>output = x · weightᵀ + bias, and what the tokens' adapters add.</summary>
-    private void Linear(AdaptedLinear linear, IBuffer x, ForwardBatch batch, IBuffer output) => Linear(linear, x, batch.AdapterSlots, batch, output);
-
-    /// <param name="slots">The adapter of each row of <paramref name="x"/>.</param>
-    private void Linear(AdaptedLinear linear, IBuffer x, IBuffer slots, ForwardBatch batch, IBuffer output)
+    /// <summary>output = x · weightᵀ + bias, and what the rows' adapters add.</summary>
+    private void Linear(AdaptedLinear linear, IBuffer x, StepRows rows, IBuffer output)
     {
         kernels.Linear(linear.Weight, x, output);
-        Adapt(linear, x, slots, batch, output);
+        Adapt(linear, x, rows, output);
     }
 
-    /// <summary>output += bias, and what the tokens' adapters add.</summary>
-    private void Adapt(AdaptedLinear linear, IBuffer x, IBuffer slots, ForwardBatch batch, IBuffer output)
+    /// <summary>output += bias, and what the rows' adapters add.</summary>
+    private void Adapt(AdaptedLinear linear, IBuffer x, StepRows rows, IBuffer output)
     {
         if (linear.Bias is not null) kernels.AddBias(linear.Bias, output);
-        if (batch.UsesAdapters && linear.Site.Updates.Used > 0) kernels.AddLora(linear.Site.Updates, x, slots, scratch.LowRank, output);
+        if (rows.UsesAdapters && linear.Site.Updates.Used > 0) kernels.AddLora(linear.Site.Updates, x, rows.AdapterSlots, scratch.LowRank, output);
     }
 
     /// <summary>output[t] = table[id] · scale, and what the tokens' adapters add.</summary>
@@ -287,12 +328,12 @@ public sealed class Gemma4 : IModel, IDisposable
     {
         EmbeddingSite site = embedding.Site;
         kernels.Embed(embedding.Table, batch.TokenIds, site.Scale, output);
-        if (batch.UsesAdapters && site.Updates.Used > 0)
-            kernels.AddEmbeddingLora(site.Updates, batch.TokenIds, batch.AdapterSlots, scratch.LowRank, output);
+        if (batch.All.UsesAdapters && site.Updates.Used > 0)
+            kernels.AddEmbeddingLora(site.Updates, batch.TokenIds, batch.All.AdapterSlots, scratch.LowRank, output);
     }
 
-    private ExpertLoraBatch? ExpertAdapters(ExpertSite site, ForwardBatch batch)
-        => batch.UsesAdapters && site.Updates.Used > 0 ? new ExpertLoraBatch(site.Updates, batch.AdapterSlots, scratch.LowRank) : null;
+    private ExpertLoraBatch? ExpertAdapters(ExpertSite site, StepRows rows)
+        => rows.UsesAdapters && site.Updates.Used > 0 ? new ExpertLoraBatch(site.Updates, rows.AdapterSlots, scratch.LowRank) : null;
 
     public void Dispose()
     {

@@ -7,6 +7,7 @@ internal sealed class Gemma4Scratch : IDisposable
     private readonly int lowRankRows;
     private readonly List<IBuffer> perToken = [];
     private readonly List<IBuffer> all = [];
+    private readonly IReadOnlyList<IBuffer> perLayerInput = [], perLayerLogitInput = [];
 
     public Gemma4Scratch(IKernels kernels, Gemma4Config config, int maxTokens, int maxLogitRows)
     {
@@ -48,7 +49,8 @@ internal sealed class Gemma4Scratch : IDisposable
             PerLayerTokens = Token(config.Layers.Count * d);
             PerLayerInputs = Token(config.Layers.Count * d);
             PerLayerGate = Token(d);
-            PerLayerInput = [.. config.Layers.Select(l => PerLayerInputs.SliceColumns(l.Index * d, d))];
+            perLayerInput = [.. config.Layers.Select(l => PerLayerInputs.SliceColumns(l.Index * d, d))];
+            perLayerLogitInput = [.. config.Layers.Select(l => PerLayerTokens.SliceColumns(l.Index * d, d))];
         }
         all.Add(LogitHidden = kernels.Allocate(DType.F32, maxLogitRows, h));
         all.Add(Logits = kernels.Allocate(DType.F32, maxLogitRows, config.VocabSize));
@@ -72,7 +74,7 @@ internal sealed class Gemma4Scratch : IDisposable
     public IBuffer PerLayerTokens { get; } = null!; // [t, layers·d]; the next four only with per-layer embeddings
     public IBuffer PerLayerInputs { get; } = null!; // [t, layers·d]
     public IBuffer PerLayerGate { get; } = null!;   // [t, d]
-    public IReadOnlyList<IBuffer> PerLayerInput { get; } = []; // a view [t, d] per layer
+    public IReadOnlyList<IBuffer> PerLayerInput { get; private set; } = []; // a view [n, d] per layer
     public IBuffer LogitHidden { get; }         // [r, h]
     public IBuffer Logits { get; }              // [r, vocab]
     public IReadOnlyList<LayerScratch> Layers { get; }
@@ -95,6 +97,21 @@ internal sealed class Gemma4Scratch : IDisposable
         foreach (IBuffer buffer in perToken) buffer.Rows = tokens;
         LogitHidden.Rows = logitRows;
         Logits.Rows = logitRows;
+        PerLayerInput = perLayerInput;
+    }
+
+    /// <summary>Keeps of the step what layers still need for the rows that get logits; what they overwrite first is left as it is.</summary>
+    /// <returns>[r, h] their residual stream.</returns>
+    public IBuffer Narrow(IBuffer logitRows)
+    {
+        kernels.GatherRows(Hidden, logitRows, LogitHidden);
+        foreach (IBuffer buffer in perToken) buffer.Rows = logitRows.Rows;
+        if (PerLayerInput.Count > 0)
+        {
+            kernels.GatherRows(PerLayerInputs, logitRows, PerLayerTokens);
+            PerLayerInput = perLayerLogitInput;
+        }
+        return LogitHidden;
     }
 
     public void Dispose()

@@ -88,11 +88,11 @@ internal sealed class EngineCore(
         foreach (ScheduledPart part in step.Parts)
         {
             Sequence sequence = part.Sequence;
-            int firstRow = batch.LogitCount;
+            int firstRow = batch.Logits.Count;
             batch.Add(
                 sequence.Cache, sequence.Tokens.Slice(sequence.Cache.Length, part.Tokens), part.Rows,
                 sequence.Adapter?.Slot ?? ForwardBatch.NoAdapter, sequence.Draft[..part.DraftTokens]);
-            if (batch.LogitCount > firstRow) rows[used++] = (sequence, firstRow..batch.LogitCount, part.DraftTokens);
+            if (batch.Logits.Count > firstRow) rows[used++] = (sequence, firstRow..batch.Logits.Count, part.DraftTokens);
         }
         try
         {
@@ -104,7 +104,7 @@ internal sealed class EngineCore(
                 End(part.Sequence, FinishReason.Error, new GenerationException($"the step could not be computed: {exception.Message}", exception));
             return;
         }
-        kernels.OnHost(this, used, (long)batch.LogitCount * model.VocabSize);
+        kernels.OnHost(this, used, (long)batch.Logits.Count * model.VocabSize);
         for (int i = 0; i < used; i++) Give(rows[i].Sequence, rows[i].Drafted);
         if (drafter is not null) Draft(used);
     }

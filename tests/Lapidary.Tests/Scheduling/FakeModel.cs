@@ -65,9 +65,9 @@ internal sealed class FakeModel : IModel, IDisposable
     {
         BeforeStep?.Invoke();
         batch.Upload();
-        Computed += batch.Tokens;
-        int[] tokens = Ints(batch.TokenIds), positions = Ints(batch.Positions), sequences = Ints(batch.Attention[0].Sequences), rows = Ints(batch.LogitRows);
-        int[][] slots = [.. batch.Slots.Select(Ints)], tables = [.. batch.Attention.Select(a => Ints(a.BlockTables))];
+        Computed += batch.All.Count;
+        int[] tokens = Ints(batch.TokenIds), positions = Ints(batch.All.Positions), sequences = Ints(batch.All.Attention[0].Sequences), rows = Ints(batch.LogitRows);
+        int[][] slots = [.. batch.Slots.Select(Ints)], tables = [.. batch.All.Attention.Select(a => Ints(a.BlockTables))];
         PartLengths.Clear();
         PartLengths.AddRange(sequences.GroupBy(s => s).Select(g => g.Count()));
         long[] outputs = new long[tokens.Length];
@@ -83,7 +83,7 @@ internal sealed class FakeModel : IModel, IDisposable
 
             long Read(int group, int position)
             {
-                int columns = batch.Attention[group].BlockTables.Columns, size = batch.Attention[group].BlockSize;
+                int columns = batch.All.Attention[group].BlockTables.Columns, size = batch.All.Attention[group].BlockSize;
                 (long value, int stored) = memory[group][tables[group][sequences[t] * columns + position / size] * size + position % size];
                 Assert.Equal(position, stored);
                 return value;
