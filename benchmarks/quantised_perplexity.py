@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """What fast arithmetic does to the perplexity of quantised copies of the embedded model, beside exact arithmetic on the same weights.
 
-  benchmarks/quantised_perplexity.py [--formats int4 int6 int8] [--group-size 32]
+  benchmarks/quantised_perplexity.py [--formats int4 int6 int8] [--group-size 32] [--conversations 160]
 
-160 conversations are generated, one seed each, and computed again by `lapidary verify`, each token after those before it. Prints a
+Conversations are generated, one seed each, and computed again by `lapidary verify`, each token after those before it. Prints a
 Markdown table: the change of perplexity with the standard error of that change, and tokens whose most likely successor is another one.
 """
 import argparse, json, os, subprocess, tempfile
@@ -17,8 +17,9 @@ def lapidary(*arguments):
     return subprocess.run([os.path.join(ROOT, "lapidary"), *arguments], check=True, capture_output=True, text=True).stdout
 
 
-def conversations(folder):
-    asked = [f"Write a story about a {animal} named {name}." for name in NAMES for animal in ANIMALS for _ in range(2)]
+def conversations(folder, count):
+    questions = [f"Write a story about a {animal} named {name}." for name in NAMES for animal in ANIMALS]
+    asked = [questions[i * len(questions) // count] for i in range(count)]
     requests, results, text = (os.path.join(folder, name) for name in ("requests.jsonl", "results.jsonl", "text.txt"))
     with open(requests, "w") as file:
         for i, question in enumerate(asked):
@@ -37,9 +38,10 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--formats", nargs="+", default=["int4", "int6", "int8"])
     ap.add_argument("--group-size", default="32")
+    ap.add_argument("--conversations", type=int, default=160)
     a = ap.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        text = conversations(folder)
+        text = conversations(folder, a.conversations)
         print("| weights | tokens | perplexity, exact | fast changes it by | standard error | other most likely token |\n|---|---|---|---|---|---|")
         for name in a.formats:
             model = os.path.join(folder, name)
