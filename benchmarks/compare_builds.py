@@ -4,7 +4,8 @@
   dotnet publish src/Lapidary.Cli -c Release -o BUILD          # once for each revision
   benchmarks/compare_builds.py [--rounds 6] BUILD [BUILD ...] -- [--model FILE] [--prompt 512] [--batch 64] ...
 
-Prints a Markdown table: medians, and every run's decode and prefill in tokens/s, sorted. LAPIDARY_MODEL names the embedded model's folder.
+Prints a Markdown table: medians, and every run's decode and prefill in tokens/s, each as SPEED@NANOSECONDS that a number takes from one
+thread to the other and back (the larger of before and after; a virtual machine's cores may move), sorted by it. LAPIDARY_MODEL names the embedded model's folder.
 """
 import argparse, json, os, random, statistics, subprocess, sys
 
@@ -14,6 +15,10 @@ FIGURES = ["prefill_tokens_per_second", "decode_tokens_per_second", "decode_shar
 def run(build, options):
     out = subprocess.run(["dotnet", os.path.join(build, "lapidary.dll"), "bench", "--json", *options], check=True, capture_output=True, text=True).stdout
     return json.loads(out)
+
+
+def trip(result):
+    return max(result.get("probe_round_trip_nanoseconds") or [0])
 
 
 def main():
@@ -31,7 +36,7 @@ def main():
     print("|---" * (len(FIGURES) + 3) + "|")
     for build, runs in results.items():
         medians = [f"{statistics.median(r[figure] for r in runs):.4g}" for figure in FIGURES]
-        each = [" ".join(f"{value:.0f}" for value in sorted(r[figure] for r in runs)) for figure in reversed(FIGURES[:2])]
+        each = [" ".join(f"{r[figure]:.0f}@{trip(r):.0f}" for r in sorted(runs, key=trip)) for figure in reversed(FIGURES[:2])]
         print(f"| {build} | " + " | ".join(medians + each) + " |")
 
 

@@ -5,11 +5,12 @@ namespace Lapidary.Cli.Bench;
 
 /// <summary>What <c>bench</c> prints. Speeds are medians.</summary>
 /// <param name="ProbeGflopPerSecond">Before prefill, after it and after decode.</param>
+/// <param name="ProbeRoundTripNanoseconds">Before decode and after it; empty for one thread.</param>
 internal sealed record BenchResult(
     string Model, string Device, string? ExpertBackend, int Threads, int PromptTokens, int GeneratedTokens, int Depth, int Batch,
     double PrefillTokensPerSecond, double DecodeTokensPerSecond, long DecodeBytesPerToken, string KvCacheDtype, long DecodeKvBytesPerToken, double ProbeGbPerSecond, double ProbeBeforeGbPerSecond,
     double ProbeAfterGbPerSecond, double DecodeShareOfProbe, double LoadSeconds, long PeakRssBytes, long WeightsBytes,
-    IReadOnlyList<double> ProbeGflopPerSecond, IReadOnlyList<OperationRow>? Prefill, IReadOnlyList<OperationRow>? Decode)
+    IReadOnlyList<double> ProbeGflopPerSecond, IReadOnlyList<double> ProbeRoundTripNanoseconds, IReadOnlyList<OperationRow>? Prefill, IReadOnlyList<OperationRow>? Decode)
 {
     /// <summary>With --speculative-config only.</summary>
     public DraftedBench? Drafted { get; init; }
@@ -28,6 +29,7 @@ internal sealed record BenchResult(
             ("memory reads", Text($"{ProbeBeforeGbPerSecond:0.0} GB/s before, {ProbeAfterGbPerSecond:0.0} after")),
             ("float32 products", Text($"{ProbeGflopPerSecond[0]:0.0} GFLOP/s before prefill, {ProbeGflopPerSecond[1]:0.0} after, {ProbeGflopPerSecond[2]:0.0} after decode")),
             ("decode's share of it", Batch == 1 ? Text($"{DecodeShareOfProbe:0.00}") : "for one text only"),
+            ("thread to thread and back", ProbeRoundTripNanoseconds.Count == 0 ? "" : Text($"{ProbeRoundTripNanoseconds[0]:0} ns before, {ProbeRoundTripNanoseconds[1]:0} after")),
             ("load", Text($"{LoadSeconds:0.00} s")), ("weights", Text($"{WeightsBytes / 1e9:0.00} GB")), ("peak memory", Text($"{PeakRssBytes / 1e9:0.00} GB")),
         })
             if (value.Length > 0) table.AddRow(Markup.Escape(name), Markup.Escape(value));

@@ -20,9 +20,11 @@ internal static class BenchRun
 
         using BandwidthProbe probe = new(kernels.Threads);
         double before = probe.Measure();
+        double? tripBefore = HandoverProbe.Measure(kernels.Threads);
         OperationRow[]? prefillRows = profiling is null ? null : OperationRow.Of(profiling.Times, new Ceilings(before, (first + second) / 2));
         profiling?.Clear();
         double decode = plan.Batch * plan.Generate / Median(bench.Decode());
+        double? tripAfter = HandoverProbe.Measure(kernels.Threads);
         double after = probe.Measure(), third = ArithmeticProbe.Measure(kernels.Threads), reads = (before + after) / 2;
         OperationRow[]? decodeRows = profiling is null ? null : OperationRow.Of(profiling.Times, new Ceilings(reads, (second + third) / 2));
 
@@ -30,7 +32,7 @@ internal static class BenchRun
         return new BenchResult(
             model.Location, kernels.Description, model.Network.Experts?.Chosen.Name, kernels.Threads, plan.Prompt, plan.Generate, plan.Depth, plan.Batch,
             prefill, decode, weights, model.Cache.Type.Name(), keysValues, reads, before, after, (weights + keysValues) * decode / plan.Batch / (reads * 1e9),
-            loadSeconds, peak, model.Network.WeightBytes, [first, second, third], prefillRows, decodeRows);
+            loadSeconds, peak, model.Network.WeightBytes, [first, second, third], tripBefore is { } a && tripAfter is { } b ? [a, b] : [], prefillRows, decodeRows);
     }
 
     public static double Median(double[] values)

@@ -25,26 +25,40 @@ public sealed class BenchCommandTests
     [Fact]
     public void Operations_read_and_compute_what_the_model_has()
     {
-        // Twice, since the first time is a warm-up: 5 tokens at once, and 3 that see 1, 2 and 3 positions.
-        CommandResult run = LapidaryProcess.Run("bench", "--synthetic", "gemma4-26b-a4b:layers=1,experts=2,vocab=512", "--prompt", "5", "--generate", "3", "--repetitions", "1", "--json", "--profile");
+        // Twice, since the first time is a warm-up: 5 tokens at once, of which the last layer needs one, and 3 that see 1, 2 and 3 positions.
+        CommandResult run = LapidaryProcess.Run("bench", "--synthetic", "gemma4-26b-a4b:layers=2,experts=2,vocab=512", "--prompt", "5", "--generate", "3", "--repetitions", "1", "--json", "--profile");
         JsonElement result = JsonDocument.Parse(run.Output).RootElement;
         JsonElement[] prefill = [.. result.GetProperty("prefill").EnumerateArray()], decode = [.. result.GetProperty("decode").EnumerateArray()];
 
         Assert.Equal(6 * result.GetProperty("decode_bytes_per_token").GetDouble(), Weights(decode).Sum(row => Amount(row, "gb_per_second")), 1.0);
         Assert.Equal(6 * result.GetProperty("decode_kv_bytes_per_token").GetDouble(), decode.Where(IsAttention).Sum(row => Amount(row, "gb_per_second")), 1.0);
-        // 26B-A4B: 16 heads, of 512 in the last layer, a hidden size of 2816 and experts of 704, of which these two are always chosen.
-        Assert.Equal(2 * 2.0 * (1 + 2 + 3) * 2 * 16 * 512, decode.Where(IsAttention).Sum(row => Amount(row, "gflop_per_second")), 1.0);
-        Assert.Equal(2 * 2.0 * 5 * 2 * 3 * 2816 * 704, Amount(prefill.Single(row => Name(row) == "experts"), "gflop_per_second"), 1.0);
-        foreach (JsonElement row in prefill.Where(row => Name(row).StartsWith("linear", StringComparison.Ordinal)))
-        {
-            string[] words = Name(row).Split(' ');
-            if (words[^1] == "3") continue; // keys serve as values: two of three
-            int tokens = words[1] == "512" ? 1 : 5; // the head sees the last
-            Assert.Equal(2.0 * row.GetProperty("calls").GetInt32() * tokens * int.Parse(words[1]) * int.Parse(words[3]), Amount(row, "gflop_per_second"), 1.0);
-        }
+        // 26B-A4B: 16 heads, of 256 and in the last layer of 512, a hidden size of 2816 and experts of 704, of which these two are always chosen.
+        Assert.Equal(2 * 2.0 * (1 + 2 + 3) * 2 * 16 * (256 + 512), decode.Where(IsAttention).Sum(row => Amount(row, "gflop_per_second")), 1.0);
+        Assert.Equal(2 * 2.0 * (5 + 1) * 2 * 3 * 2816 * 704, Amount(prefill.Single(row => Name(row) == "experts"), "gflop_per_second"), 1.0);
+        (string Operation, double Products)[] expected =
+        [
+            ("linear 8192 × 2816 in 3", 5 * 8192.0 * 2816), ("linear 2816 × 4096", 5 * 2816.0 * 4096), // queries, keys and values of the first layer, and its output
+            ("linear 2048 × 2816 in 2", 5 * 1024.0 * 2816), ("linear 8192 × 2816", 8192.0 * 2816), ("linear 2816 × 8192", 2816.0 * 8192), // the last layer's: keys serve as values
+            ("linear 4224 × 2816 in 2", (5 + 1) * 4224.0 * 2816), ("linear 2816 × 2112", (5 + 1) * 2816.0 * 2112), // both layers' MLP
+            ("linear 2 × 2816", (5 + 1) * 2.0 * 2816), ("linear 512 × 2816", 512.0 * 2816), // routers, and the head
+        ];
+        JsonElement[] products = [.. prefill.Where(row => Name(row).StartsWith("linear", StringComparison.Ordinal))];
+        Assert.Equal(expected.Select(e => e.Operation).Order(), products.Select(Name).Order());
+        foreach ((string operation, double count) in expected) Assert.Equal(2 * 2 * count, Amount(products.Single(row => Name(row) == operation), "gflop_per_second"), 1.0);
         Assert.All(Weights(decode), row => Assert.InRange(row.GetProperty("share_of_ceiling").GetDouble(), double.Epsilon, double.MaxValue));
         Assert.Equal(JsonValueKind.Null, decode.Single(row => Name(row) == "norm").GetProperty("gb_per_second").ValueKind);
         Assert.All(result.GetProperty("probe_gflop_per_second").EnumerateArray(), rate => Assert.True(rate.GetDouble() > 0));
+    }
+
+    [Theory]
+    [InlineData(1, 0)]
+    [InlineData(2, 2)]
+    public void Two_threads_are_asked_how_far_apart_they_are(int threads, int measured)
+    {
+        CommandResult run = LapidaryProcess.Run("bench", "--prompt", "4", "--generate", "2", "--repetitions", "1", "--threads", $"{threads}", "--json");
+        JsonElement[] trips = [.. JsonDocument.Parse(run.Output).RootElement.GetProperty("probe_round_trip_nanoseconds").EnumerateArray()];
+        Assert.Equal(measured, trips.Length);
+        Assert.All(trips, trip => Assert.InRange(trip.GetDouble(), 1, 1e6));
     }
 
     [Fact]
