@@ -5,13 +5,15 @@ namespace Lapidary.Cli;
 /// <summary>Options of <c>lapidary serve</c>; names are vLLM's where it has them.</summary>
 internal sealed class ServeOptions
 {
+    public const string ApiKeyName = "--api-key";
+
     public Option<string?> Model { get; } = new("--model", "-m") { Description = "Model folder or *.gguf file; the embedded model by default." };
     public Option<string?> Synthetic { get; } = new("--synthetic") { Description = "Random weights of a published shape in place of a model, to try speed and memory: e.g. gemma4-26b-a4b:layers=6. Its text means nothing.", HelpName = "SHAPE" };
     public Option<string?> Format { get; } = new("--format") { Description = "Weight format of synthetic weights; q4_0 by default." };
     public Option<string[]> ServedModelName { get; } = new("--served-model-name") { Description = "Name in the API; several may be given, the first is shown. The folder's name by default." };
     public Option<string?> Host { get; } = new("--host") { Description = "Address to listen on; 127.0.0.1 by default, 0.0.0.0 for all." };
     public Option<int?> Port { get; } = new("--port") { Description = "Port to listen on; 8000 by default, 0 for any free one." };
-    public Option<string[]> ApiKey { get; } = new("--api-key") { Description = "Let in only requests with this key; several may be given. Better set as LAPIDARY_API_KEY: command lines are visible to all." };
+    public Option<string[]> ApiKey { get; } = new(ApiKeyName) { Description = "Let in only requests with this key; several may be given. Better set as LAPIDARY_API_KEY: command lines are visible to all." };
     public Option<string?> SslCertfile { get; } = new("--ssl-certfile") { Description = "PEM certificate chain, or a .pfx file with certificate and key: serve HTTPS." };
     public Option<string?> SslKeyfile { get; } = new("--ssl-keyfile") { Description = "PEM private key, where the certificate's file does not hold it." };
     public Option<string?> SslKeyfilePassword { get; } = new("--ssl-keyfile-password") { Description = "Password of the private key or the .pfx file. Better set as LAPIDARY_SSL_KEYFILE_PASSWORD: command lines are visible to all." };
@@ -46,7 +48,7 @@ internal sealed class ServeOptions
     public Option<string?> OtlpProtocol { get; } = new("--otlp-protocol") { Description = "grpc (default; collectors listen on port 4317) or http/protobuf (port 4318)." };
     public Option<string?> LogFormat { get; } = new("--log-format") { Description = "text or json; text by default. Logs go to standard error." };
     public Option<string?> LogLevel { get; } = new("--log-level") { Description = "debug, information, warning, error or none; information by default." };
-    public Option<string?> Config { get; } = new("--config") { Description = "JSON file of settings, e.g. {\"port\": 8080}; the command line and the environment win over it." };
+    public Option<string?> Config { get; } = new("--config") { Description = "JSON file of settings, e.g. {\"port\": 8080}, comments allowed; the command line and the environment win over it." };
 
     public ServeOptions()
     {
@@ -70,5 +72,5 @@ internal sealed class ServeOptions
 
     /// <exception cref="ConfigException">The file or the environment cannot be used.</exception>
     public Settings Read(ParseResult parsed)
-        => Settings.Of(parsed, parsed.GetValue(Config) ?? SettingVariables.Read(Config));
+        => Settings.Of(parsed, parsed.GetValue(Config) ?? SettingVariables.Read(Config)?[0]);
 }

@@ -12,9 +12,17 @@ internal static partial class SettingVariables
     /// <summary>The variable of an option: that of <c>--max-model-len</c> is LAPIDARY_MAX_MODEL_LEN.</summary>
     public static string NameOf(Option option) => Prefix + option.Name[2..].Replace('-', '_').ToUpperInvariant();
 
-    /// <summary>Its value, or null where there is none.</summary>
-    public static string? Read(Option option)
-        => Environment.GetEnvironmentVariable(NameOf(option)) is { Length: > 0 } text && !IsServiceLink(text) ? text : null;
+    /// <summary>Its values, or null where there is none. Empty is the same as not set, as containers' tools write it, but not where
+    /// keys are expected: a server that has lost them must not let everybody in.</summary>
+    /// <exception cref="ConfigException">It is set and holds no value.</exception>
+    public static IReadOnlyList<string>? Read(Option option)
+    {
+        if (Environment.GetEnvironmentVariable(NameOf(option)) is not { } text || IsServiceLink(text)) return null;
+        bool isList = option.Arity.MaximumNumberOfValues > 1;
+        string[] values = isList ? text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) : [text];
+        if (text.Length == 0 && option is not { Name: ServeOptions.ApiKeyName }) return null;
+        return values.Length > 0 ? values : throw new ConfigException($"{NameOf(option)} is set and holds no value: {MessageText.Quote(text)}; unset it for none");
+    }
 
     /// <summary>
     /// One line for each variable that begins like a setting of the command and is none, so that a slip of the pen is seen. It is no error:

@@ -245,7 +245,7 @@ public sealed class ServeProcessTests
     }
 
     [Theory]
-    [InlineData("{\"prot\": 1}", "is no setting"), InlineData("{\"config\": \"a.json\"}", "is no setting"), InlineData("{\"port\": 1, \"port\": 2}", "JSON"), InlineData("{\"cors-origin\": \"example.org\"}", "an origin like"), InlineData("{\"cors-origin\": \"https://example.org/page\"}", "an origin like"), InlineData("[]", "JSON"), InlineData("{\"port\": \"x\"}", "Cannot parse"), InlineData("{\"port\": 70000}", "0 to 65535"), InlineData("{\"host\": \"nowhere\"}", "IP address"), InlineData("{\"ssl-certfile\": \"/nowhere.pem\"}", "certificate")]
+    [InlineData("{\"prot\": 1}", "is no setting"), InlineData("{\"config\": \"a.json\"}", "is no setting"), InlineData("{\"port\": 1, \"port\": 2}", "JSON"), InlineData("{\"cors-origin\": \"example.org\"}", "an origin like"), InlineData("{\"cors-origin\": \"https://example.org/page\"}", "an origin like"), InlineData("[]", "it holds something else"), InlineData("null", "it holds null"), InlineData("{\"api-key\": []}", "api-key is an empty array"), InlineData("{\"port\": [1]}", "port is an array, expected a string"), InlineData("{\"port\": null}", "port is null"), InlineData("{\"port\": \"x\"}", "Cannot parse"), InlineData("{\"port\": 70000}", "0 to 65535"), InlineData("{\"host\": \"nowhere\"}", "IP address"), InlineData("{\"ssl-certfile\": \"/nowhere.pem\"}", "certificate")]
     public async Task A_setting_that_cannot_be_used_is_one_error_line(string config, string says)
     {
         string file = Path.Combine(Directory.CreateTempSubdirectory().FullName, "serve.json");
@@ -254,6 +254,17 @@ public sealed class ServeProcessTests
         string error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         Assert.Equal(1, await End(process));
         Assert.StartsWith("error:", error);
+        Assert.Contains(says, error, StringComparison.Ordinal);
+        Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    [Theory]
+    [InlineData("LAPIDARY_API_KEY", "", "LAPIDARY_API_KEY is set and holds no value"), InlineData("LAPIDARY_API_KEY", " , ", "LAPIDARY_API_KEY is set and holds no value"), InlineData("LAPIDARY_LORA", ",", "LAPIDARY_LORA is set and holds no value"), InlineData("LAPIDARY_PORT", "x", "error: the environment: Cannot parse")]
+    public async Task A_variable_that_cannot_be_used_is_one_error_line(string name, string value, string says)
+    {
+        using OwnProcess process = Start(new() { [name] = value }, "serve");
+        string error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(1, await End(process));
         Assert.Contains(says, error, StringComparison.Ordinal);
         Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }

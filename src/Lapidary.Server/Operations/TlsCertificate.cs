@@ -14,13 +14,17 @@ internal sealed record TlsCertificate(X509Certificate2 Certificate, X509Certific
         if (options.TlsCertificateFile is not { } file)
             return options.TlsKeyFile is null && options.TlsKeyPassword is null ? null : throw new ConfigException("--ssl-keyfile and --ssl-keyfile-password need a certificate, --ssl-certfile");
         TlsCertificate loaded;
+        bool isPem = true;
         try
         {
-            loaded = IsPem(file) ? FromPem(file, options) : FromPkcs12(file, options.TlsKeyPassword);
+            isPem = IsPem(file);
+            loaded = isPem ? FromPem(file, options) : FromPkcs12(file, options.TlsKeyPassword);
         }
         catch (Exception exception) when (exception is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new ConfigException($"the certificate {file} cannot be used with the key {options.TlsKeyFile ?? file}{(options.TlsKeyPassword is null ? "" : " and the password given")}: {MessageText.OneLine(exception.Message)}", exception);
+            string key = options.TlsKeyFile is { } keyFile ? $" with the key {keyFile}" : "", password = options.TlsKeyPassword is null ? "" : " with the password given";
+            string form = isPem ? "" : "no \"-----BEGIN\" in it, so it was read as PKCS #12: ";
+            throw new ConfigException($"the certificate {file} cannot be used{key}{password}: {form}{MessageText.OneLine(exception.Message)}", exception);
         }
         X509Certificate2 certificate = loaded.Certificate;
         if (now > certificate.NotAfter) throw new ConfigException($"the certificate {file} was valid until {certificate.NotAfter.ToUniversalTime():u} and has expired; renew it");

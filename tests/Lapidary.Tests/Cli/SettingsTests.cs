@@ -41,6 +41,18 @@ public sealed class SettingsTests
         }
     }
 
+    [Fact]
+    public void A_file_may_hold_comments_and_the_command_line_wins_over_it()
+    {
+        Option<int> first = new("--first-of-settings-tests"), second = new("--second-of-settings-tests") { DefaultValueFactory = _ => 8000 };
+        Option<string[]> names = new("--names-of-settings-tests");
+        string file = Path.GetTempFileName();
+        File.WriteAllText(file, """{ "first-of-settings-tests": 1, /* mine */ "second-of-settings-tests": 2, "names-of-settings-tests": ["a", "b",], }""");
+        Settings settings = Settings.Of(new Command("serve") { first, second, names }.Parse(["--second-of-settings-tests", "3"]), file);
+        Assert.Equal((1, 3), (settings.Get(first), settings.Get(second)));
+        Assert.Equal(["a", "b"], settings.Get(names)!);
+    }
+
     private static string[] Slips(params (string Name, string Value)[] environment)
     {
         Command serve = new("serve");
