@@ -61,10 +61,12 @@ internal unsafe class ExpertMatrices : IDisposable
 
     public long BytesPerExpert => Gates[0].ByteLength + (Ups?[0].ByteLength ?? 0) + downs[0].ByteLength;
 
-    /// <summary>Intermediate columns that are best computed together, and can be written in <see cref="DownForm"/>.</summary>
-    public int GateGrain => DownForm is null ? Gates[0].Grain : Math.Max(Gates[0].Grain, HiddenForm.Grain);
+    /// <summary>Intermediate columns that are best computed together, and can be written in <see cref="DownForm"/>: whole vectors, whose
+    /// sums do not depend on who computes the rest.</summary>
+    public int GateGrain => Math.Max(Gates[0].Grain, HiddenForm.Grain);
 
-    public int DownGrain => downs[0].Grain;
+    /// <summary>The same of hidden columns.</summary>
+    public int DownGrain => Math.Max(downs[0].Grain, HiddenForm.Grain);
 
     /// <summary>gate[r] = x[r] · gateᵀ and up[r] = x[r] · upᵀ for columns [from, to).</summary>
     public void Project(int expert, int from, int to, float* x, nint xStride, int rows, float* gate, float* up, nint stride)

@@ -10,7 +10,7 @@ namespace Lapidary.Cpu.Experts;
 /// Routed experts over rows in blocks of one expert: inputs are gathered or rewritten, gate and up multiplied and the activation
 /// applied while a block is in cache, down multiplied, and its results, times their routing weights, added to their tokens while
 /// they are in cache, too. So a token sums its k results by ascending expert, as HuggingFace does. Workers share the columns of
-/// every matrix, so any routing loads them evenly.
+/// every matrix, so any routing loads them evenly; of a token alone they take whole experts, and wait for each other once.
 /// </summary>
 internal sealed unsafe class ExpertPipeline : IExpertLayer
 {
@@ -55,6 +55,14 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         {
             var write = new WriteInputsJob(step, inputForm);
             pool.Run(ref write, WorkerPool.ElementOperations * pairs * spec.HiddenSize);
+        }
+        if (x.Rows == 1 && lora is null && rows.Blocks.Length % pool.Workers == 0)
+        {
+            var whole = new WholeExpertsJob(step);
+            pool.Run(ref whole, 3 * operations);
+            var sum = new SumJob(step);
+            pool.Run(ref sum, WorkerPool.ElementOperations * pairs * spec.HiddenSize);
+            return;
         }
         var gateUp = new GateUpJob(step, lora);
         pool.Run(ref gateUp, 2 * operations);
@@ -109,8 +117,52 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         /// <summary>Floats from one row of results to the next: rows a multiple of a power of two apart would meet in few places of a cache.</summary>
         public static int ResultStride(int columns) => columns % 256 == 0 ? columns + 16 : columns;
 
-        /// <summary>A token's k routing weights.</summary>
-        public float* Factors(int token) => factors.Row(token);
+        /// <summary>results[r] = activated row r of the block · downᵀ, columns [from, to).</summary>
+        public void Down(RowBlock block, int from, int to, float* results, nint stride)
+        {
+            ExpertMatrices matrices = layer.matrices;
+            if (layer.downForm is null) matrices.Down(block.Expert, from, to, Activated(block.First), Intermediate, block.Count, results, stride);
+            else matrices.DownWritten(block.Expert, from, to, WrittenActivated(block.First), block.Count, results, stride);
+        }
+
+        /// <summary>Adds a block's results, times their routing weights, to its tokens.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public void AddToTokens<TLane>(RowBlock block, int from, int to, float* results, nint stride) where TLane : struct, IFloatLane<TLane>
+        {
+            ReadOnlySpan<int> pairs = layer.rows.Pairs(block);
+            for (int row = 0; row < pairs.Length; row++)
+            {
+                (int token, int slot) = Math.DivRem(pairs[row], layer.spec.TopK);
+                ElementWise.AddScaled<TLane>(results + row * stride + from, factors.Row(token)[slot], output.Row(token) + from, to - from);
+            }
+        }
+    }
+
+    /// <summary>Each worker takes whole experts; their results replace their inputs.</summary>
+    private readonly struct WholeExpertsJob(Step step) : IParallelJob
+    {
+        public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+        {
+            ReadOnlySpan<RowBlock> blocks = step.Layer.rows.Blocks;
+            (int from, int to) = Share.Of(blocks.Length, worker, workers);
+            GateUpJob gateUp = new(step, lora: null);
+            foreach (RowBlock block in blocks[from..to])
+            {
+                gateUp.Activate(block, 0, step.Intermediate);
+                step.Down(block, 0, step.Hidden, step.Row(block.First), step.Hidden);
+            }
+        }
+    }
+
+    /// <summary>What whole experts gave, in their order.</summary>
+    private readonly struct SumJob(Step step) : IParallelJob
+    {
+        public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+        {
+            (int from, int to) = Share.Of(step.Hidden, worker, workers, grain: 16);
+            for (int token = 0; token < step.Output.Rows; token++) new Span<float>(step.Output.Row(token) + from, to - from).Clear();
+            foreach (RowBlock block in step.Layer.rows.Blocks) step.AddToTokens<TLane>(block, from, to, step.Row(block.First), step.Hidden);
+        }
     }
 
     private readonly struct GatherJob(Step step) : IParallelJob
@@ -168,27 +220,30 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
     {
         public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
         {
+            (int from, int to) = Share.Of(step.Intermediate, worker, workers, step.Layer.matrices.GateGrain);
+            foreach (RowBlock block in step.Layer.rows.Blocks) Activate(block, from, to);
+        }
+
+        /// <summary>A block's columns [from, to) of what goes into down.</summary>
+        public void Activate(RowBlock block, int from, int to)
+        {
             ExpertMatrices matrices = step.Layer.matrices;
             HiddenForm? form = step.Layer.downForm;
-            (int from, int to) = Share.Of(step.Intermediate, worker, workers, matrices.GateGrain);
             int stride = Step.ResultStride(to - from);
             float* gate = step.Results(to - from, matrices: 2) - from, up = gate + (nint)step.Layer.rows.BlockCapacity * stride;
-            foreach (RowBlock block in step.Layer.rows.Blocks)
+            if (step.Layer.inputForm is null && lora is null)
             {
-                if (step.Layer.inputForm is null && lora is null)
-                {
-                    matrices.ProjectAndActivate(block.Expert, from, to, step.Row(block.First), step.Hidden, block.Count, gate, up, stride);
-                }
-                else
-                {
-                    if (step.Layer.inputForm is null) matrices.Project(block.Expert, from, to, step.Row(block.First), step.Hidden, block.Count, gate, up, stride);
-                    else matrices.ProjectWritten(block.Expert, from, to, step.WrittenInput(block.First), block.Count, gate, up, stride);
-                    AddLora(block, from, to, gate, up, stride);
-                    matrices.Activate(from, to, block.Count, gate, up, stride);
-                }
-                form?.WriteColumns(gate, stride, 0, block.Count, block.Count, from, to, step.WrittenActivated(block.First));
-                if (form is null || lora is not null) Keep(block, from, to, gate, stride);
+                matrices.ProjectAndActivate(block.Expert, from, to, step.Row(block.First), step.Hidden, block.Count, gate, up, stride);
             }
+            else
+            {
+                if (step.Layer.inputForm is null) matrices.Project(block.Expert, from, to, step.Row(block.First), step.Hidden, block.Count, gate, up, stride);
+                else matrices.ProjectWritten(block.Expert, from, to, step.WrittenInput(block.First), block.Count, gate, up, stride);
+                AddLora(block, from, to, gate, up, stride);
+                matrices.Activate(from, to, block.Count, gate, up, stride);
+            }
+            form?.WriteColumns(gate, stride, 0, block.Count, block.Count, from, to, step.WrittenActivated(block.First));
+            if (form is null || lora is not null) Keep(block, from, to, gate, stride);
         }
 
         /// <summary>For a down, or for an adapter's, that reads float32.</summary>
@@ -213,24 +268,15 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
         {
-            ExpertMatrices matrices = step.Layer.matrices;
-            (int from, int to) = Share.Of(step.Hidden, worker, workers, matrices.DownGrain);
-            int stride = Step.ResultStride(to - from), k = step.Layer.spec.TopK;
+            (int from, int to) = Share.Of(step.Hidden, worker, workers, step.Layer.matrices.DownGrain);
+            int stride = Step.ResultStride(to - from);
             float* results = step.Results(to - from, matrices: 1) - from;
             for (int token = 0; token < step.Output.Rows; token++) new Span<float>(step.Output.Row(token) + from, to - from).Clear();
             foreach (RowBlock block in step.Layer.rows.Blocks)
             {
-                if (step.Layer.downForm is null)
-                    matrices.Down(block.Expert, from, to, step.Activated(block.First), step.Intermediate, block.Count, results, stride);
-                else
-                    matrices.DownWritten(block.Expert, from, to, step.WrittenActivated(block.First), block.Count, results, stride);
+                step.Down(block, from, to, results, stride);
                 AddLora(block, from, to, results, stride);
-                ReadOnlySpan<int> pairs = step.Layer.rows.Pairs(block);
-                for (int row = 0; row < pairs.Length; row++)
-                {
-                    (int token, int slot) = Math.DivRem(pairs[row], k);
-                    ElementWise.AddScaled<TLane>(results + (nint)row * stride + from, step.Factors(token)[slot], step.Output.Row(token) + from, to - from);
-                }
+                step.AddToTokens<TLane>(block, from, to, results, stride);
             }
         }
 

@@ -64,11 +64,13 @@ public sealed unsafe class SharedWorkTests
             return results;
         });
 
-    /// <summary>Shares of 256 columns, whose rows lie apart, and blocks that are full.</summary>
-    [Theory, InlineData(Arithmetic.Exact), InlineData(Arithmetic.Fast)]
-    public void Experts(Arithmetic arithmetic)
+    public static MatrixTheoryData<Arithmetic, string, int> ExpertCases() => new(Enum.GetValues<Arithmetic>(), ["grouped", "batched"], [1, 150]);
+
+    /// <summary>Shares of 256 columns, whose rows lie apart, and blocks that are full; a token alone, whose three experts one worker or three take whole.</summary>
+    [Theory, MemberData(nameof(ExpertCases))]
+    public void Experts(Arithmetic arithmetic, string backend, int tokens)
     {
-        const int Tokens = 150, Hidden = 512, Intermediate = 512, Count = 3, TopK = 2;
+        const int Hidden = 512, Intermediate = 512, Count = 4, TopK = 3;
         ushort[] weights = CompactWeights.Weights(CompactWeights.Kind.Normal, 3 * Count * Hidden * Intermediate);
         fixed (ushort* w = weights)
         {
@@ -78,13 +80,13 @@ public sealed unsafe class SharedWorkTests
             ExpertWeights experts = new(Matrices(0, Intermediate, Hidden), Matrices(1, Intermediate, Hidden), Matrices(2, Hidden, Intermediate));
             Activation activation = ActivationRegistry.Default.Resolve("gelu_pytorch_tanh").Activation;
             ExpertLayerSpec spec = new(Count, TopK, Hidden, Intermediate, activation, ActivationForm.Gated, experts.Down[0].Format, HasLora: false);
-            Compare(arithmetic, Tokens, Hidden, (kernels, x) =>
+            Compare(arithmetic, tokens, Hidden, (kernels, x) =>
             {
-                using IExpertLayer layer = kernels.ExpertBackends.First(backend => backend.Name == "grouped").Create(spec, experts, Tokens);
-                using IBuffer ids = kernels.Allocate(DType.I32, Tokens, TopK), factors = kernels.Allocate(DType.F32, Tokens, TopK), output = kernels.Allocate(DType.F32, Tokens, Hidden);
-                kernels.Write(ids, [.. Enumerable.Range(0, Tokens).SelectMany(t => (int[])[t % 7 == 0 ? 2 : 1, 0])]);
-                kernels.Write(factors, [.. Enumerable.Range(0, Tokens * TopK).Select(i => 1f / (i % 5 + 1))]);
-                output.Rows = Tokens;
+                using IExpertLayer layer = kernels.ExpertBackends.First(other => other.Name == backend).Create(spec, experts, tokens);
+                using IBuffer ids = kernels.Allocate(DType.I32, tokens, TopK), factors = kernels.Allocate(DType.F32, tokens, TopK), output = kernels.Allocate(DType.F32, tokens, Hidden);
+                kernels.Write(ids, [.. Enumerable.Range(0, tokens).SelectMany(t => (int[])[t % 7 == 0 ? 2 : 1, 0, 3])]);
+                kernels.Write(factors, [.. Enumerable.Range(0, tokens * TopK).Select(i => 1f / (i % 5 + 1))]);
+                output.Rows = tokens;
                 layer.Forward(x, ids, factors, adapters: null, output);
                 return [.. Values(kernels, output)];
             });
