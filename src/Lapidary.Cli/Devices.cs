@@ -23,9 +23,12 @@ internal static class Devices
         => Cpu(options with { Panels = PackedFile.Find(model, options), CompactBFloat16 = WeightMemory.Fits(model, models: 1) });
 
     /// <inheritdoc cref="Cpu(int?)"/>
-    public static CpuKernels Cpu(CpuOptions options) => options.Threads is < 1 or > 1024
-        ? throw new RequestException($"--threads is {options.Threads}, expected 1 to 1024")
-        : new CpuKernels(options);
+    public static CpuKernels Cpu(CpuOptions options)
+    {
+        if (options.Threads is < 1 or > 1024) throw new RequestException($"--threads is {options.Threads}, expected 1 to 1024");
+        if (options.Pin && ThreadAffinity.Refusal(options.Threads ?? Environment.ProcessorCount) is { } refusal) throw new RequestException($"--pin: {refusal}");
+        return new CpuKernels(options);
+    }
 
     /// <summary>The device that a configuration asks for, with its arithmetic.</summary>
     /// <param name="model">Folder or file of the model, unless the configuration names another.</param>

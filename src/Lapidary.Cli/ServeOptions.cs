@@ -31,6 +31,7 @@ internal sealed class ServeOptions
     public Option<string?> GenerationConfig { get; } = new("--generation-config") { Description = "Sampling where a request says nothing: auto for the model's generation_config.json (default), vllm for OpenAI's defaults." };
     public Option<int?> MaxLogprobs { get; } = new("--max-logprobs") { Description = "Most alternatives of each token that a request may ask for; 20 by default, -1 for the whole vocabulary." };
     public Option<int?> Threads { get; } = new("--threads") { Description = "Worker threads; one per processor by default." };
+    public Option<bool> Pin { get; } = CpuChoices.PinOption();
     public Option<string?> Arithmetic { get; } = new("--arithmetic") { Description = CpuChoices.AboutArithmetic };
     public Option<string?> ExpertBackend { get; } = new("--expert-backend") { Description = "Force an expert backend (see inspect)." };
     public Option<string?> SpeculativeConfig { get; } = SpeculativeOption.Create();
@@ -63,7 +64,7 @@ internal sealed class ServeOptions
     public void AddTo(Command command)
     {
         foreach (Option option in (Option[])[Model, Synthetic, Format, ServedModelName, Host, Port, ApiKey, SslCertfile, SslKeyfile, SslKeyfilePassword, CorsOrigin, MaxModelLen, MaxNumSeqs, MaxNumBatchedTokens,
-            KvCacheMemory, KvCacheDtype, MaxQueue, PrefixCaching, ChatTemplate, ToolCallParser, ReasoningParser, GenerationConfig, MaxLogprobs, Threads, Arithmetic, ExpertBackend, SpeculativeConfig,
+            KvCacheMemory, KvCacheDtype, MaxQueue, PrefixCaching, ChatTemplate, ToolCallParser, ReasoningParser, GenerationConfig, MaxLogprobs, Threads, Pin, Arithmetic, ExpertBackend, SpeculativeConfig,
             MaxConcurrentRequests, RateLimit, MaxBodyBytes, RequestTimeout, QueueTimeout, WriteTimeout, KeepAliveInterval, ShutdownTimeout, OtlpEndpoint, OtlpProtocol, LogFormat, LogLevel, Config])
             command.Options.Add(option);
         Lora.AddTo(command);

@@ -26,6 +26,7 @@ internal sealed class ServeSettings(ServeOptions options, Settings settings)
         CpuOptions cpu = new()
         {
             Threads = Range(options.Threads, 1, 1024),
+            Pin = settings.Get(options.Pin),
             Arithmetic = CpuChoices.ArithmeticNamed(settings.Get(options.Arithmetic), synthetic is null ? Model : $"{synthetic}.gguf"),
         };
         return synthetic is null ? Devices.CpuFor(Model, cpu) : Devices.Cpu(cpu);

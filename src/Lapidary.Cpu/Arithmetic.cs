@@ -17,6 +17,9 @@ public sealed record CpuOptions
     /// <summary>Worker threads, the caller included; null for one per processor.</summary>
     public int? Threads { get; init; }
 
+    /// <summary>Whether worker threads keep to a processor each (<see cref="ThreadAffinity.Refusal"/>); the caller's stays free.</summary>
+    public bool Pin { get; init; }
+
     public Arithmetic Arithmetic { get; init; } = Arithmetic.Exact;
 
     /// <summary>Whether kernels may be assembled at run time, where .NET has no intrinsic for an instruction.</summary>

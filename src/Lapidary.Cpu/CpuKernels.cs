@@ -26,7 +26,7 @@ public sealed unsafe class CpuKernels : IKernels
     {
         this.options = options;
         Threads = options.Threads ?? Environment.ProcessorCount;
-        pool = new WorkerPool(Threads);
+        pool = new WorkerPool(Threads, options.Pin);
         products = new LinearProducts(pool);
         GroupedExperts grouped = new(pool, workspace, options);
         HummingExperts a8 = new(pool, workspace, DType.I8, options);

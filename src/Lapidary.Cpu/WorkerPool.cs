@@ -34,16 +34,18 @@ internal sealed unsafe class WorkerPool : IDisposable
     private volatile bool stopping;
     private Exception? failure;
 
-    public WorkerPool(int workers)
+    /// <param name="pinned">Whether each thread of the pool keeps to a processor of its own; the first is left to the caller.</param>
+    public WorkerPool(int workers, bool pinned = false)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(workers);
         Workers = workers;
         threads = new Thread[workers - 1];
         claimed = new int[workers];
+        int[]? processors = pinned ? ThreadAffinity.Available() : null;
         for (int i = 0; i < threads.Length; i++)
         {
             int worker = i + 1;
-            threads[i] = new Thread(() => Work(worker)) { IsBackground = true, Name = $"lapidary-cpu-{worker}" };
+            threads[i] = new Thread(() => Work(worker, processors?[worker])) { IsBackground = true, Name = $"lapidary-cpu-{worker}" };
             threads[i].Start();
         }
     }
@@ -125,8 +127,16 @@ internal sealed unsafe class WorkerPool : IDisposable
         }
     }
 
-    private void Work(int worker)
+    private void Work(int worker, int? processor)
     {
+        try
+        {
+            if (processor is { } own) ThreadAffinity.Bind(own);
+        }
+        catch (InvalidOperationException exception)
+        {
+            failure = exception;
+        }
         int seen = 0;
         while (true)
         {

@@ -76,6 +76,7 @@ public sealed class BenchCommandTests
     [InlineData("unknown synthetic model", "--synthetic", "gpt-5")]
     [InlineData("is no change of gemma4-26b-a4b", "--synthetic", "gemma4-26b-a4b:layers=no")]
     [InlineData("unknown format \"q9\"", "--synthetic", "gemma4-26b-a4b:layers=1", "--format", "q9")]
+    [InlineData("--pin: 1000 threads need a processor each, and this process may use", "--pin", "--threads", "1000")]
     [InlineData("--prompt is 0, expected 1 or more", "--prompt", "0")]
     public void What_cannot_be_measured_is_refused(string says, params string[] arguments)
     {

@@ -27,6 +27,33 @@ public sealed class WorkerPoolTests
         }
     }
 
+    /// <summary>Long enough that each worker begins its own.</summary>
+    private readonly struct Processors(int[][] perShare) : IParallelJob
+    {
+        public int[][] PerShare => perShare;
+
+        public readonly void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+        {
+            Thread.Sleep(100);
+            perShare[worker] = ThreadAffinity.Available();
+        }
+    }
+
+    [Theory, InlineData(true), InlineData(false)]
+    public void Workers_keep_to_a_processor_each_when_asked_to(bool pinned)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "threads can be bound on Linux only");
+        int[] all = ThreadAffinity.Available();
+        Assert.SkipUnless(all.Length > 1, "needs two processors");
+        int workers = Math.Min(3, all.Length);
+        using WorkerPool pool = new(workers, pinned);
+        Processors job = new(new int[workers][]);
+        pool.Run(ref job, 1 << 20);
+        pool.Run(ref job, 1 << 20);
+        Assert.Equal(all, job.PerShare[0]); // the caller's
+        for (int worker = 1; worker < workers; worker++) Assert.Equal(pinned ? [all[worker]] : all, job.PerShare[worker]);
+    }
+
     private struct Note(int[] threads) : IParallelJob
     {
         public readonly void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
