@@ -49,10 +49,10 @@ public sealed class LogitRowsTests
 
     /// <summary>Models and the number of their layers that need no other tokens: the last that stores, and those that share its cache.</summary>
     [Theory]
-    [InlineData("moe_keqv", LogitRows.Last, 1)]
-    [InlineData("moe_keqv", LogitRows.None, 1)]
-    [InlineData("ple_share_wide", LogitRows.Last, 5)]
-    [InlineData("ple_share_wide", LogitRows.All, 0)]
+    [InlineData("moe_keqv_bf16", LogitRows.Last, 1)]
+    [InlineData("moe_keqv_bf16", LogitRows.None, 1)]
+    [InlineData("everything", LogitRows.Last, 5)]
+    [InlineData("everything", LogitRows.All, 0)]
     public void Layers_that_no_later_token_reads_compute_rows_with_logits_only(string name, LogitRows rows, int narrowLayers)
     {
         string folder = Goldens.Case(name);
