@@ -263,7 +263,9 @@ public sealed class ServeProcessTests
     public async Task A_variable_that_cannot_be_used_is_one_error_line(string name, string value, string says)
     {
         using OwnProcess process = Start(new() { [name] = value }, "serve");
-        string error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        using CancellationTokenSource enough = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        enough.CancelAfter(TimeSpan.FromSeconds(30)); // a server that starts says nothing more
+        string error = await process.StandardError.ReadToEndAsync(enough.Token);
         Assert.Equal(1, await End(process));
         Assert.Contains(says, error, StringComparison.Ordinal);
         Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
