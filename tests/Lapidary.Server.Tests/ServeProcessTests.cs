@@ -251,11 +251,19 @@ public sealed class ServeProcessTests
         string file = Path.Combine(Directory.CreateTempSubdirectory().FullName, "serve.json");
         await File.WriteAllTextAsync(file, config, TestContext.Current.CancellationToken);
         using OwnProcess process = Start([], "serve", "--config", file);
-        string error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        string error = await Refusal(process);
         Assert.Equal(1, await End(process));
         Assert.StartsWith("error:", error);
         Assert.Contains(says, error, StringComparison.Ordinal);
         Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    /// <summary>What a server says that does not start; one that starts says nothing more, and is not waited for.</summary>
+    private static async Task<string> Refusal(OwnProcess process)
+    {
+        using CancellationTokenSource enough = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        enough.CancelAfter(TimeSpan.FromSeconds(30));
+        return await process.StandardError.ReadToEndAsync(enough.Token);
     }
 
     [Theory]
@@ -263,9 +271,7 @@ public sealed class ServeProcessTests
     public async Task A_variable_that_cannot_be_used_is_one_error_line(string name, string value, string says)
     {
         using OwnProcess process = Start(new() { [name] = value }, "serve");
-        using CancellationTokenSource enough = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        enough.CancelAfter(TimeSpan.FromSeconds(30)); // a server that starts says nothing more
-        string error = await process.StandardError.ReadToEndAsync(enough.Token);
+        string error = await Refusal(process);
         Assert.Equal(1, await End(process));
         Assert.Contains(says, error, StringComparison.Ordinal);
         Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
