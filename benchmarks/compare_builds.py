@@ -5,7 +5,7 @@
   benchmarks/compare_builds.py [--rounds 6] BUILD [BUILD ...] -- [--model FILE] [--prompt 512] [--batch 64] ...
 
 Prints a Markdown table: medians, and every run's decode and prefill in tokens/s, each as SPEED@NANOSECONDS that a number takes from one
-thread to the other and back (the larger of before and after; a virtual machine's cores may move), sorted by it. LAPIDARY_MODEL names the embedded model's folder.
+thread to the other and back (the largest of those between repetitions; a virtual machine's cores may move), sorted by it. LAPIDARY_MODEL names the embedded model's folder.
 """
 import argparse, json, os, random, statistics, subprocess, sys
 
@@ -18,7 +18,7 @@ def run(build, options):
 
 
 def trip(result):
-    return max(result.get("probe_round_trip_nanoseconds") or [0])
+    return max(d.get("round_trip_nanoseconds") or 0 for d in result["decode_repetitions"])
 
 
 def main():

@@ -7,28 +7,34 @@ namespace Lapidary.Cli.Bench;
 /// <summary>How fast the threads together read memory that is in no cache: what a decode step cannot beat.</summary>
 internal sealed class BandwidthProbe : IDisposable
 {
-    private const int BytesPerThread = 128 << 20;
+    private const int PieceBytes = 8 << 20, LeastPieces = 128; // 1 GiB in all: a shared last-level cache may have 260 MB
+    private const int PieceLength = PieceBytes / 64;
+    private readonly int pieces;
     private readonly Vector512<int>[][] memory;
 
     public BandwidthProbe(int threads)
     {
+        pieces = Math.Max(LeastPieces / threads, 16);
         memory = new Vector512<int>[threads][];
         Parallel.For(0, threads, t =>
         {
-            memory[t] = GC.AllocateUninitializedArray<Vector512<int>>(BytesPerThread / 64);
+            memory[t] = GC.AllocateUninitializedArray<Vector512<int>>(pieces * PieceLength);
             memory[t].AsSpan().Fill(Vector512.Create(t + 1)); // pages exist and are written
         });
     }
 
     /// <summary>GB/s over about one second: on a shared machine a single pass may be half as fast or twice, as a decode step may.</summary>
     public double Measure()
-        => ProbeThreads.PassesPerSecond(memory.Length, 1, t => GC.KeepAlive(Sum(memory[t]))) * BytesPerThread / 1e9;
+    {
+        int[] next = new int[memory.Length];
+        return ProbeThreads.PassesPerSecond(memory.Length, 1, t => GC.KeepAlive(Sum(memory[t].AsSpan(next[t]++ % pieces * PieceLength, PieceLength)))) * PieceBytes / 1e9;
+    }
 
     public void Dispose() => Array.Clear(memory);
 
-    private static int Sum(Vector512<int>[] values)
+    private static int Sum(ReadOnlySpan<Vector512<int>> values)
     {
-        ref Vector512<int> first = ref MemoryMarshal.GetArrayDataReference(values);
+        ref Vector512<int> first = ref MemoryMarshal.GetReference(values);
         Vector512<int> a = default, b = default, c = default, d = default;
         for (int i = 0; i < values.Length; i += 4)
         {

@@ -19,21 +19,27 @@ internal static class BenchRun
         long peak = PeakMemory(); // before the other probe takes memory of its own
 
         using BandwidthProbe probe = new(kernels.Threads);
-        double before = probe.Measure();
-        double? tripBefore = HandoverProbe.Measure(kernels.Threads);
-        OperationRow[]? prefillRows = profiling is null ? null : OperationRow.Of(profiling.Times, new Ceilings(before, (first + second) / 2));
+        OperationRow[]? prefillRows = profiling is null ? null : OperationRow.Of(profiling.Times, new Ceilings(probe.Measure(), (first + second) / 2));
         profiling?.Clear();
-        double decode = plan.Batch * plan.Generate / Median(bench.Decode());
-        double? tripAfter = HandoverProbe.Measure(kernels.Threads);
-        double after = probe.Measure(), third = ArithmeticProbe.Measure(kernels.Threads), reads = (before + after) / 2;
-        OperationRow[]? decodeRows = profiling is null ? null : OperationRow.Of(profiling.Times, new Ceilings(reads, (second + third) / 2));
-
         long weights = model.Network.BytesPerToken, keysValues = CacheSize.BytesRead(model.Config, model.Cache.Type, plan.Depth + plan.Generate / 2);
+        double bytes = (weights + keysValues) / (double)plan.Batch / 1e9;
+        List<DecodeRepetition> decode = [];
+        MachineMoment? before = null;
+        foreach (double seconds in bench.Decode())
+        {
+            MachineMoment after = MachineMoment.Measure(probe, kernels.Threads);
+            if (before is not null) decode.Add(DecodeRepetition.Of(plan.Batch * plan.Generate / seconds, bytes, before, after)); // not the warm-up
+            before = after;
+        }
+        double third = ArithmeticProbe.Measure(kernels.Threads), reads = Median(decode, d => d.ProbeGbPerSecond);
+        OperationRow[]? decodeRows = profiling is null ? null : OperationRow.Of(profiling.Times, new Ceilings(reads, (second + third) / 2));
         return new BenchResult(
             model.Location, kernels.Description, model.Network.Experts?.Chosen.Name, kernels.Threads, plan.Prompt, plan.Generate, plan.Depth, plan.Batch,
-            prefill, decode, weights, model.Cache.Type.Name(), keysValues, reads, before, after, (weights + keysValues) * decode / plan.Batch / (reads * 1e9),
-            loadSeconds, peak, model.Network.WeightBytes, [first, second, third], tripBefore is { } a && tripAfter is { } b ? [a, b] : [], prefillRows, decodeRows);
+            prefill, Median(decode, d => d.TokensPerSecond), weights, model.Cache.Type.Name(), keysValues, reads, Median(decode, d => d.ShareOfProbe), loadSeconds, peak,
+            model.Network.WeightBytes, [first, second, third], decode, prefillRows, decodeRows);
     }
+
+    private static double Median(List<DecodeRepetition> repetitions, Func<DecodeRepetition, double> figure) => Median([.. repetitions.Select(figure)]);
 
     public static double Median(double[] values)
     {

@@ -49,12 +49,11 @@ internal sealed class ModelBench(LanguageModel model, BenchPlan plan) : IDisposa
         return seconds;
     }
 
-    /// <summary>Seconds to generate all tokens of the batch, one number for each repetition.</summary>
-    public double[] Decode()
+    /// <summary>Seconds to generate all tokens of the batch: a warm-up, then each repetition when the caller asks for it, who may measure something else between them.</summary>
+    public IEnumerable<double> Decode()
     {
         using ForwardBatch batch = new(model.Kernels, cache, Math.Max(plan.Batch, model.Network.MaxStepTokens), plan.Batch);
-        double[] seconds = new double[plan.Repetitions];
-        for (int i = -1; i < seconds.Length; i++)
+        for (int i = -1; i < plan.Repetitions; i++)
         {
             CacheSequence[] sequences = [.. Enumerable.Range(0, plan.Batch).Select(_ => cache.NewSequence())];
             foreach (CacheSequence sequence in sequences) FeedBefore(batch, sequence);
@@ -65,10 +64,10 @@ internal sealed class ModelBench(LanguageModel model, BenchPlan plan) : IDisposa
                 foreach (CacheSequence sequence in sequences) batch.Add(sequence, [Token()], LogitRows.Last);
                 model.Network.Forward(batch, cache);
             }
-            if (i >= 0) seconds[i] = watch.Elapsed.TotalSeconds;
+            double seconds = watch.Elapsed.TotalSeconds;
             foreach (CacheSequence sequence in sequences) sequence.Dispose();
+            yield return seconds;
         }
-        return seconds;
     }
 
     public void Dispose() => cache.Dispose();

@@ -51,14 +51,27 @@ public sealed class BenchCommandTests
     }
 
     [Theory]
-    [InlineData(1, 0)]
-    [InlineData(2, 2)]
-    public void Two_threads_are_asked_how_far_apart_they_are(int threads, int measured)
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Each_repetition_of_decode_stands_beside_probes_of_its_own(int threads)
     {
-        CommandResult run = LapidaryProcess.Run("bench", "--prompt", "4", "--generate", "2", "--repetitions", "1", "--threads", $"{threads}", "--json");
-        JsonElement[] trips = [.. JsonDocument.Parse(run.Output).RootElement.GetProperty("probe_round_trip_nanoseconds").EnumerateArray()];
-        Assert.Equal(measured, trips.Length);
-        Assert.All(trips, trip => Assert.InRange(trip.GetDouble(), 1, 1e6));
+        CommandResult run = LapidaryProcess.Run("bench", "--prompt", "4", "--generate", "2", "--repetitions", "3", "--threads", $"{threads}", "--json");
+        JsonElement result = JsonDocument.Parse(run.Output).RootElement;
+        double bytes = result.GetProperty("decode_bytes_per_token").GetDouble() + result.GetProperty("decode_kv_bytes_per_token").GetDouble();
+        JsonElement[] repetitions = [.. result.GetProperty("decode_repetitions").EnumerateArray()];
+        Assert.Equal(3, repetitions.Length);
+        for (int i = 0; i < repetitions.Length; i++)
+        {
+            double speed = Figure(i, "tokens_per_second"), before = Figure(i, "probe_before_gb_per_second"), after = Figure(i, "probe_after_gb_per_second");
+            Assert.Equal(bytes * speed / ((before + after) / 2 * 1e9), Figure(i, "share_of_probe"), 1e-9);
+            if (i > 0) Assert.Equal(Figure(i - 1, "probe_after_gb_per_second"), before); // one probe between two repetitions
+            if (threads == 1) Assert.Equal(JsonValueKind.Null, repetitions[i].GetProperty("round_trip_nanoseconds").ValueKind);
+            else Assert.InRange(Figure(i, "round_trip_nanoseconds"), 1, 1e6);
+        }
+        foreach ((string each, string median) in new[] { ("tokens_per_second", "decode_tokens_per_second"), ("share_of_probe", "decode_share_of_probe"), ("probe_gb_per_second", "probe_gb_per_second") })
+            Assert.Equal(Enumerable.Range(0, 3).Select(i => Figure(i, each)).Order().ElementAt(1), result.GetProperty(median).GetDouble());
+
+        double Figure(int repetition, string name) => repetitions[repetition].GetProperty(name).GetDouble();
     }
 
     [Fact]
