@@ -23,9 +23,12 @@ internal sealed unsafe class WorkerPool : IDisposable
     // About 30 µs: longer than the gap between two operations of a layer, shorter than anyone would notice.
     private const int SpinsBeforeSleep = 2000;
 
+    private const int LineLength = 64 / sizeof(long);
+
     private readonly Thread[] threads;
     private readonly SemaphoreSlim wake = new(0);
     private readonly int[] claimed; // by worker: the generation whose share somebody last began
+    private readonly long[] taken; // by worker, a cache line each: a generation, and below it how many pieces of the worker's share were asked for in it
     private delegate*<void*, int, int, void> entry;
     private void* job;
     private volatile int generation;
@@ -41,6 +44,7 @@ internal sealed unsafe class WorkerPool : IDisposable
         Workers = workers;
         threads = new Thread[workers - 1];
         claimed = new int[workers];
+        taken = new long[(workers + 1) * LineLength];
         int[]? processors = pinned ? ThreadAffinity.Available() : null;
         for (int i = 0; i < threads.Length; i++)
         {
@@ -89,6 +93,19 @@ internal sealed unsafe class WorkerPool : IDisposable
         {
             failure = null;
             throw new InvalidOperationException("a worker failed", exception);
+        }
+    }
+
+    /// <summary>How many pieces of a worker's share had been asked for in the job that runs; <see cref="Pieces"/> knows how many there are.</summary>
+    public int TakePiece(int worker)
+    {
+        ref long place = ref taken[(worker + 1) * LineLength];
+        for (long before = Volatile.Read(ref place), current = (long)generation << 32; ;)
+        {
+            long next = (before >> 32 == current >> 32 ? before : current) + 1;
+            long seen = Interlocked.CompareExchange(ref place, next, before);
+            if (seen == before) return (int)(next - 1 - current);
+            before = seen;
         }
     }
 

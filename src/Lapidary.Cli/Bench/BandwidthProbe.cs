@@ -7,14 +7,15 @@ namespace Lapidary.Cli.Bench;
 /// <summary>How fast the threads together read memory that is in no cache: what a decode step cannot beat.</summary>
 internal sealed class BandwidthProbe : IDisposable
 {
-    private const int PieceBytes = 8 << 20, LeastPieces = 128; // 1 GiB in all: a shared last-level cache may have 260 MB
+    private const int PieceBytes = 8 << 20, MostPieces = 128; // 1 GiB in all: a shared last-level cache may have 260 MB
     private const int PieceLength = PieceBytes / 64;
     private readonly int pieces;
     private readonly Vector512<int>[][] memory;
 
     public BandwidthProbe(int threads)
     {
-        pieces = Math.Max(LeastPieces / threads, 16);
+        long room = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8 / PieceBytes; // of a process that may have less
+        pieces = (int)Math.Max(1, Math.Min(room, MostPieces) / threads);
         memory = new Vector512<int>[threads][];
         Parallel.For(0, threads, t =>
         {

@@ -59,7 +59,9 @@ internal unsafe class ExpertMatrices : IDisposable
     /// <inheritdoc cref="InputForm"/>
     public HiddenForm? DownForm { get; }
 
-    public long BytesPerExpert => Gates[0].ByteLength + (Ups?[0].ByteLength ?? 0) + downs[0].ByteLength;
+    public long BytesPerExpert => Gates[0].ByteLength + (Ups?[0].ByteLength ?? 0) + DownBytes;
+
+    public long DownBytes => downs[0].ByteLength;
 
     /// <summary>Intermediate columns that are best computed together, and can be written in <see cref="DownForm"/>: whole vectors, whose
     /// sums do not depend on who computes the rest.</summary>

@@ -10,7 +10,7 @@ namespace Lapidary.Cpu.Experts;
 /// Routed experts over rows in blocks of one expert: inputs are gathered or rewritten, gate and up multiplied and the activation
 /// applied while a block is in cache, down multiplied, and its results, times their routing weights, added to their tokens while
 /// they are in cache, too. So a token sums its k results by ascending expert, as HuggingFace does. Workers share the columns of
-/// every matrix, so any routing loads them evenly; of a token alone they take whole experts, and wait for each other once.
+/// every matrix, so any routing loads them evenly; of a token alone they take experts in pieces, and wait for each other once.
 /// </summary>
 internal sealed unsafe class ExpertPipeline : IExpertLayer
 {
@@ -20,6 +20,8 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
     private readonly WorkerPool pool;
     private readonly Workspace workspace;
     private readonly HiddenForm? inputForm, downForm;
+    private readonly int gatePieces, downPieces; // of an expert, for a token alone
+    private readonly int[] done; // of these gate pieces, by block
 
     public ExpertPipeline(ExpertLayerSpec spec, ExpertMatrices matrices, ExpertRows rows, WorkerPool pool, Workspace workspace)
     {
@@ -30,11 +32,16 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         this.workspace = workspace;
         inputForm = matrices.InputForm;
         downForm = matrices.DownForm;
+        downPieces = PiecesOf(matrices.DownBytes, spec.HiddenSize, matrices.DownGrain);
+        gatePieces = PiecesOf(matrices.BytesPerExpert - matrices.DownBytes, spec.IntermediateSize, matrices.GateGrain);
+        done = new int[spec.TopK];
         long written = ((inputForm?.RowBytes ?? 0) + (downForm?.RowBytes ?? 0) + sizeof(float) - 1) / sizeof(float);
         workspace.Reserve(rows.Capacity * (spec.HiddenSize + spec.IntermediateSize + written));
     }
 
     public long BytesPerExpert => matrices.BytesPerExpert;
+
+    private static int PiecesOf(long bytes, int columns, int grain) => (int)Math.Max(1, Math.Min(bytes / Pieces.Bytes, columns / grain));
 
     public void Forward(IBuffer x, IBuffer ids, IBuffer weights, ExpertLoraBatch? adapters, IBuffer output)
     {
@@ -56,10 +63,11 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
             var write = new WriteInputsJob(step, inputForm);
             pool.Run(ref write, WorkerPool.ElementOperations * pairs * spec.HiddenSize);
         }
-        if (x.Rows == 1 && lora is null && rows.Blocks.Length % pool.Workers == 0)
+        if (x.Rows == 1 && lora is null)
         {
-            var whole = new WholeExpertsJob(step);
-            pool.Run(ref whole, 3 * operations);
+            done.AsSpan().Clear();
+            var alone = new TokenAloneJob(step);
+            pool.Run(ref alone, 3 * operations);
             var sum = new SumJob(step);
             pool.Run(ref sum, WorkerPool.ElementOperations * pairs * spec.HiddenSize);
             return;
@@ -138,23 +146,47 @@ internal sealed unsafe class ExpertPipeline : IExpertLayer
         }
     }
 
-    /// <summary>Each worker takes whole experts; their results replace their inputs.</summary>
-    private readonly struct WholeExpertsJob(Step step) : IParallelJob
+    /// <summary>
+    /// A token's experts, one after the other in pieces of gate and up, then of down, which waits for all of its expert's first. Workers
+    /// begin with experts of their own. Results replace inputs.
+    /// </summary>
+    private readonly struct TokenAloneJob(Step step) : IParallelJob
     {
         public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
         {
-            ReadOnlySpan<RowBlock> blocks = step.Layer.rows.Blocks;
-            (int from, int to) = Share.Of(blocks.Length, worker, workers);
+            ExpertPipeline layer = step.Layer;
+            ReadOnlySpan<RowBlock> blocks = layer.rows.Blocks;
+            int each = layer.gatePieces + layer.downPieces;
             GateUpJob gateUp = new(step, lora: null);
-            foreach (RowBlock block in blocks[from..to])
+            Pieces pieces = new(layer.pool, blocks.Length * each, worker, workers);
+            while (pieces.Next(out int piece))
             {
-                gateUp.Activate(block, 0, step.Intermediate);
-                step.Down(block, 0, step.Hidden, step.Row(block.First), step.Hidden);
+                (int b, int part) = Math.DivRem(piece, each);
+                RowBlock block = blocks[b];
+                ref int finished = ref layer.done[b];
+                if (part < layer.gatePieces)
+                {
+                    (int from, int to) = Share.Of(step.Intermediate, part, layer.gatePieces, layer.matrices.GateGrain);
+                    try
+                    {
+                        gateUp.Activate(block, from, to);
+                    }
+                    finally
+                    {
+                        Interlocked.Increment(ref finished); // even where it failed: others wait for it
+                    }
+                }
+                else
+                {
+                    while (Volatile.Read(ref finished) < layer.gatePieces) Thread.SpinWait(4);
+                    (int from, int to) = Share.Of(step.Hidden, part - layer.gatePieces, layer.downPieces, layer.matrices.DownGrain);
+                    step.Down(block, from, to, step.Row(block.First), step.Hidden);
+                }
             }
         }
     }
 
-    /// <summary>What whole experts gave, in their order.</summary>
+    /// <summary>What a token's experts gave, in their order.</summary>
     private readonly struct SumJob(Step step) : IParallelJob
     {
         public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>

@@ -10,6 +10,7 @@ internal sealed unsafe class LinearProducts(WorkerPool pool) : IDisposable
 {
     private const int MostAtOnce = 8;
     private const int SharedTokens = 24; // of a worker: two whole tiles, so that taking weights out of their blocks costs little
+    private const int FewPieces = 4; // of a worker: to ask whether another has any left costs as much as it may bring
     private const int SmallBytes = 512 << 10; // of weights: they stay in a core's second cache while tokens pass by
 
     private readonly Product[] products = new Product[MostAtOnce];
@@ -48,7 +49,7 @@ internal sealed unsafe class LinearProducts(WorkerPool pool) : IDisposable
     {
         if (count == 0) return;
         if (current is not null && current != form) Write(current, x);
-        ProductsJob job = new(products, count, current is null ? null : (byte*)written.Floats, x);
+        ProductsJob job = new(pool, products, count, current is null ? null : (byte*)written.Floats, x);
         pool.Run(ref job, operations);
         (count, operations) = (0, 0);
     }
@@ -72,27 +73,61 @@ internal sealed unsafe class LinearProducts(WorkerPool pool) : IDisposable
         public Product(WeightMatrix weights, float* y, nint stride) : this(weights, (nint)y, stride)
         {
         }
+
+        /// <summary>Of the weights, in multiples of their grain.</summary>
+        public int RowsOfPiece { get; } = (int)Math.Max(1, Pieces.Bytes * Weights.Rows / (Weights.ByteLength * Weights.Grain)) * Weights.Grain;
+
+        public int PieceCount => (Weights.Rows + RowsOfPiece - 1) / RowsOfPiece;
     }
 
     /// <param name="written">Hidden states in the form of all the matrices; null for those in float32.</param>
-    private readonly struct ProductsJob(Product[] products, int count, byte* written, CpuBuffer x) : IParallelJob
+    private readonly struct ProductsJob(WorkerPool pool, Product[] products, int count, byte* written, CpuBuffer x) : IParallelJob
     {
         public void Run<TLane>(int worker, int workers) where TLane : struct, IFloatLane<TLane>
+        {
+            int all = 0;
+            bool inPieces = true;
+            foreach (Product product in products.AsSpan(0, count))
+            {
+                all += product.PieceCount;
+                inPieces &= written != null || !SharesTokens(product.Weights, workers);
+            }
+            if (inPieces && all >= FewPieces * workers) RunPieces(new Pieces(pool, all, worker, workers));
+            else RunShares(worker, workers);
+        }
+
+        private void RunPieces(Pieces pieces)
+        {
+            while (pieces.Next(out int piece))
+            {
+                int i = 0;
+                for (; piece >= products[i].PieceCount; i++) piece -= products[i].PieceCount;
+                int from = piece * products[i].RowsOfPiece;
+                Multiply(products[i], from, Math.Min(from + products[i].RowsOfPiece, products[i].Weights.Rows));
+            }
+        }
+
+        private void RunShares(int worker, int workers)
         {
             foreach (Product product in products.AsSpan(0, count))
             {
                 WeightMatrix weights = product.Weights;
-                float* y = (float*)product.Y;
                 if (written == null && SharesTokens(weights, workers))
                 {
                     (int first, int end) = Share.Of(x.Rows, worker, workers);
-                    if (first < end) weights.Multiply(0, weights.Rows, x.Row(first), x.Stride, end - first, y + first * product.Stride, product.Stride);
+                    if (first < end) weights.Multiply(0, weights.Rows, x.Row(first), x.Stride, end - first, (float*)product.Y + first * product.Stride, product.Stride);
                     continue;
                 }
                 (int from, int to) = Share.Of(weights.Rows, worker, workers, weights.Grain);
-                if (written != null) weights.MultiplyWritten(from, to, written, x.Rows, y, product.Stride);
-                else weights.Multiply(from, to, x.Row(0), x.Stride, x.Rows, y, product.Stride);
+                Multiply(product, from, to);
             }
+        }
+
+        private void Multiply(in Product product, int from, int to)
+        {
+            float* y = (float*)product.Y;
+            if (written != null) product.Weights.MultiplyWritten(from, to, written, x.Rows, y, product.Stride);
+            else product.Weights.Multiply(from, to, x.Row(0), x.Stride, x.Rows, y, product.Stride);
         }
 
         /// <summary>

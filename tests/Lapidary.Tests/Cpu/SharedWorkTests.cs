@@ -36,6 +36,27 @@ public sealed unsafe class SharedWorkTests
             return results;
         });
 
+    /// <summary>Large enough to be taken in pieces, of which one matrix ends within the other's.</summary>
+    [Theory, MemberData(nameof(Cases))]
+    public void Products_with_several_matrices_at_once(Arithmetic arithmetic, int tokens)
+        => Compare(arithmetic, tokens, (kernels, x) =>
+        {
+            int[] rows = [8200, 1000, 8192];
+            ushort[] weights = CompactWeights.Weights(CompactWeights.Kind.Normal, rows.Sum() * Columns);
+            fixed (ushort* w = weights)
+            {
+                nint at = (nint)w;
+                ILinear[] linears = [.. rows.Select((count, i) => kernels.LoadLinear(new DenseMatrix(
+                    new StoredTensor("w", DType.BF16, [count, Columns], at + rows[..i].Sum() * Columns * sizeof(ushort), owner: null))))];
+                IBuffer[] outputs = [.. rows.Select(count => kernels.Allocate(DType.F32, tokens, count))];
+                foreach (IBuffer output in outputs) output.Rows = tokens;
+                kernels.Linears(linears, x, outputs);
+                List<float> results = [.. outputs.SelectMany(output => Values(kernels, output))];
+                foreach (IDisposable used in (IDisposable[])[.. linears, .. outputs]) used.Dispose();
+                return results;
+            }
+        });
+
     [Theory, MemberData(nameof(Cases))]
     public void What_goes_token_by_token(Arithmetic arithmetic, int tokens)
         => Compare(arithmetic, tokens, (kernels, x) =>
@@ -66,7 +87,7 @@ public sealed unsafe class SharedWorkTests
 
     public static MatrixTheoryData<Arithmetic, string, int> ExpertCases() => new(Enum.GetValues<Arithmetic>(), ["grouped", "batched"], [1, 150]);
 
-    /// <summary>Shares of 256 columns, whose rows lie apart, and blocks that are full; a token alone, whose three experts one worker or three take whole.</summary>
+    /// <summary>Shares of 256 columns, whose rows lie apart, and blocks that are full; a token alone, whose three experts workers take in pieces.</summary>
     [Theory, MemberData(nameof(ExpertCases))]
     public void Experts(Arithmetic arithmetic, string backend, int tokens)
     {
