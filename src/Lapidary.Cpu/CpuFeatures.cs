@@ -21,6 +21,9 @@ public static class CpuFeatures
     /// <summary>Dot products of bfloat16 pairs; as <see cref="HasAvx512Vnni"/>.</summary>
     public static bool HasAvx512Bf16 { get; } = Avx512BW.IsSupported && (Leaf7(subleaf: 1).Eax & (1 << 5)) != 0;
 
+    /// <summary>"GenuineIntel", whose first four letters tell it from all others.</summary>
+    public static bool IsIntel { get; } = X86Base.IsSupported && X86Base.CpuId(0, 0).Ebx == 0x756e6547;
+
     private static (int Eax, int Ebx, int Ecx, int Edx) Leaf7(int subleaf) => X86Base.CpuId(7, subleaf);
 
     /// <summary>Why that width, for people.</summary>

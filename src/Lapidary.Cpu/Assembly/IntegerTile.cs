@@ -33,7 +33,7 @@ internal sealed class IntegerTile(PanelLayout layout)
 
         StepLoop.Write(Code, layout, Weights, BlockScales, () =>
         {
-            if (tokens > 2) StepLoop.AskAhead(Code, layout, Ahead);
+            if (tokens > 2 || CpuFeatures.IsIntel) StepLoop.AskAhead(Code, layout, Ahead);
             Step(tokens);
             Code.add(Activations, tokens * layout.ActivationBytes);
         });
