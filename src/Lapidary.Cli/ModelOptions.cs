@@ -12,6 +12,7 @@ internal sealed class ModelOptions(int spareAdapterSlots = 0)
     private readonly Option<string?> model = new("--model", "-m") { Description = "Model folder or *.gguf file; the embedded model by default." };
     private readonly Option<int?> context = new("--context") { Description = "Most tokens of prompt and output together." };
     private readonly Option<string?> kvCacheDtype = KvCacheOption.Create();
+    private readonly Option<string?> headFormat = HeadFormatOption.Create();
     private readonly CpuChoices cpu = new();
     private readonly Option<string?> backend = new("--expert-backend") { Description = "Force an expert backend (see inspect)." };
     private readonly Option<int?> maxTokens = new("--max-tokens", "-n") { Description = "Most tokens of output; by default as many as the context holds." };
@@ -30,7 +31,7 @@ internal sealed class ModelOptions(int spareAdapterSlots = 0)
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[model, maxTokens, temperature, topK, topP, minP, repetition, presence, frequency, seed, stop, context, kvCacheDtype, backend, speculative])
+        foreach (Option option in (Option[])[model, maxTokens, temperature, topK, topP, minP, repetition, presence, frequency, seed, stop, context, kvCacheDtype, headFormat, backend, speculative])
             command.Options.Add(option);
         lora.AddTo(command);
         cpu.AddTo(command);
@@ -45,6 +46,7 @@ internal sealed class ModelOptions(int spareAdapterSlots = 0)
         {
             ContextLength = parsed.GetValue(context),
             KeyValueType = KvCacheOption.Parse(parsed.GetValue(kvCacheDtype)),
+            HeadFormat = HeadFormatOption.Parse(parsed.GetValue(headFormat)),
             ExpertBackend = parsed.GetValue(backend),
             MaxLoras = LoraOptions.Slots(parsed.GetValue(lora.Lora), parsed.GetValue(lora.MaxLoras), spareAdapterSlots),
             Speculative = SpeculativeOption.Parse(parsed.GetValue(speculative)),

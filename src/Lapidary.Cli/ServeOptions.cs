@@ -23,6 +23,7 @@ internal sealed class ServeOptions
     public Option<int?> MaxNumBatchedTokens { get; } = new("--max-num-batched-tokens") { Description = "Most tokens of one step; 512 by default." };
     public Option<string?> KvCacheMemory { get; } = new("--kv-cache-memory") { Description = "Memory for keys and values, e.g. 4G; by default what --max-num-seqs texts of full length need, at most a quarter of the machine." };
     public Option<string?> KvCacheDtype { get; } = KvCacheOption.Create();
+    public Option<string?> HeadFormat { get; } = HeadFormatOption.Create();
     public Option<int?> MaxQueue { get; } = new("--max-queue") { Description = "Most texts that wait for a place in the batch; 1024 by default. More are answered 503." };
     public Option<string?> PrefixCaching { get; } = new("--prefix-caching") { Description = "on or off; on by default." };
     public Option<string?> ChatTemplate { get; } = new("--chat-template") { Description = "Jinja file in place of the model's chat template." };
@@ -64,7 +65,7 @@ internal sealed class ServeOptions
     public void AddTo(Command command)
     {
         foreach (Option option in (Option[])[Model, Synthetic, Format, ServedModelName, Host, Port, ApiKey, SslCertfile, SslKeyfile, SslKeyfilePassword, CorsOrigin, MaxModelLen, MaxNumSeqs, MaxNumBatchedTokens,
-            KvCacheMemory, KvCacheDtype, MaxQueue, PrefixCaching, ChatTemplate, ToolCallParser, ReasoningParser, GenerationConfig, MaxLogprobs, Threads, Pin, Arithmetic, ExpertBackend, SpeculativeConfig,
+            KvCacheMemory, KvCacheDtype, HeadFormat, MaxQueue, PrefixCaching, ChatTemplate, ToolCallParser, ReasoningParser, GenerationConfig, MaxLogprobs, Threads, Pin, Arithmetic, ExpertBackend, SpeculativeConfig,
             MaxConcurrentRequests, RateLimit, MaxBodyBytes, RequestTimeout, QueueTimeout, WriteTimeout, KeepAliveInterval, ShutdownTimeout, OtlpEndpoint, OtlpProtocol, LogFormat, LogLevel, Config])
             command.Options.Add(option);
         Lora.AddTo(command);

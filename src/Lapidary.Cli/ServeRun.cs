@@ -33,6 +33,7 @@ internal static class ServeRun
         {
             ContextLength = settings.Get(options.MaxModelLen),
             KeyValueType = KvCacheOption.Parse(settings.Get(options.KvCacheDtype)),
+            HeadFormat = HeadFormatOption.Parse(settings.Get(options.HeadFormat)),
             ExpertBackend = settings.Get(options.ExpertBackend),
             MaxLoras = LoraOptions.Slots(adapters, settings.Get(options.Lora.MaxLoras), spare: server.AllowRuntimeLoraUpdating ? SpareAdapterSlots : 0),
             Speculative = speculative,

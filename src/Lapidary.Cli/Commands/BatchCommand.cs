@@ -28,16 +28,24 @@ internal static class BatchCommand
         Option<int> sequences = new("--max-num-seqs") { Description = "Most texts computed at once.", DefaultValueFactory = _ => new EngineOptions().MaxNumSeqs };
         Option<int> tokens = new("--max-num-batched-tokens") { Description = "Most tokens of one step.", DefaultValueFactory = _ => new EngineOptions().MaxNumBatchedTokens };
         Option<string?> kvCacheDtype = KvCacheOption.Create();
+        Option<string?> headFormat = HeadFormatOption.Create();
         Option<int?> threads = new("--threads") { Description = "Worker threads; one per processor by default." };
         Option<string?> backend = new("--expert-backend") { Description = "Force an expert backend (see inspect)." };
         Option<string?> speculative = SpeculativeOption.Create();
-        Command command = new("batch", Help) { input, output, model, names, context, sequences, tokens, kvCacheDtype, threads, backend, speculative };
+        Command command = new("batch", Help) { input, output, model, names, context, sequences, tokens, kvCacheDtype, headFormat, threads, backend, speculative };
         command.SetAction((parsed, cancel) => Run(
             new BatchFiles(parsed.GetValue(input)!, parsed.GetValue(output)!),
             parsed.GetValue(model) ?? DefaultModel.Locate(),
             parsed.GetValue(names) ?? [],
             new EngineOptions { MaxNumSeqs = parsed.GetValue(sequences), MaxNumBatchedTokens = parsed.GetValue(tokens), MaxWaiting = 1 << 20 },
-            new LanguageModelOptions { ContextLength = parsed.GetValue(context), KeyValueType = KvCacheOption.Parse(parsed.GetValue(kvCacheDtype)), ExpertBackend = parsed.GetValue(backend), Speculative = SpeculativeOption.Parse(parsed.GetValue(speculative)) },
+            new LanguageModelOptions
+            {
+                ContextLength = parsed.GetValue(context),
+                KeyValueType = KvCacheOption.Parse(parsed.GetValue(kvCacheDtype)),
+                HeadFormat = HeadFormatOption.Parse(parsed.GetValue(headFormat)),
+                ExpertBackend = parsed.GetValue(backend),
+                Speculative = SpeculativeOption.Parse(parsed.GetValue(speculative)),
+            },
             parsed.GetValue(threads),
             cancel));
         return command;

@@ -25,12 +25,13 @@ internal static class BenchCommand
         Option<int> step = new("--step-tokens") { Description = "Most tokens of one prefill step.", DefaultValueFactory = _ => 512 };
         Option<int> repetitions = new("--repetitions", "-r") { Description = "Measurements of each; the median counts.", DefaultValueFactory = _ => 3 };
         Option<string?> kvCacheDtype = KvCacheOption.Create();
+        Option<string?> headFormat = HeadFormatOption.Create();
         Option<string?> backend = new("--expert-backend") { Description = "Force an expert backend (see inspect)." };
         Option<string?> speculativeConfig = SpeculativeOption.Create();
         Option<bool> profile = new("--profile") { Description = "Show what each kind of operation takes, beside what this machine's memory and arithmetic allow." };
         Option<bool> json = new("--json") { Description = "One JSON object." };
         CpuChoices cpu = new();
-        Command command = new("bench", "Measure prefill and decode speed, load time and memory.") { model, synthetic, format, prompt, generate, depth, batch, step, repetitions, kvCacheDtype, backend, speculativeConfig, profile, json, BenchServeCommand.Create() };
+        Command command = new("bench", "Measure prefill and decode speed, load time and memory.") { model, synthetic, format, prompt, generate, depth, batch, step, repetitions, kvCacheDtype, headFormat, backend, speculativeConfig, profile, json, BenchServeCommand.Create() };
         cpu.AddTo(command);
         command.SetAction(parsed =>
         {
@@ -60,6 +61,7 @@ internal static class BenchCommand
                 MaxStepTokens = steps,
                 MaxLogitRows = plan.Batch,
                 KeyValueType = KvCacheOption.Parse(parsed.GetValue(kvCacheDtype)),
+                HeadFormat = HeadFormatOption.Parse(parsed.GetValue(headFormat)),
                 ExpertBackend = parsed.GetValue(backend),
                 Progress = bar.Update,
             });

@@ -357,6 +357,9 @@ public sealed record Gemma4Options
     /// <summary>Name of an expert backend to force; null lets the device choose.</summary>
     public string? ExpertBackend { get; init; }
 
+    /// <summary>What the head is rounded to; null for what it is stored as.</summary>
+    public HeadFormat? HeadFormat { get; init; }
+
     /// <summary>Told (layers loaded, layers in all).</summary>
     public Action<int, int>? Progress { get; init; }
 }

@@ -26,8 +26,9 @@ internal sealed class Gemma4Loader(
             layers.Add(LoadLayer(layer));
             options.Progress?.Invoke(layers.Count, config.Layers.Count);
         }
-        AdaptedLinear head = Linear("lm_head", Head(embedding));
-        IEmbedding table = config.TieWordEmbeddings ? kernels.RowsOf(head.Weight) : kernels.LoadEmbedding(embedding);
+        AdaptedLinear head = Linear("lm_head", options.HeadFormat is { } format ? format.Round(Head(embedding)) : Head(embedding));
+        bool sharesRows = config.TieWordEmbeddings && options.HeadFormat is null;
+        IEmbedding table = sharesRows ? kernels.RowsOf(head.Weight) : kernels.LoadEmbedding(embedding);
         Gemma4Weights weights = new(
             new AdaptedEmbedding(table, sites.AddEmbedding("embed_tokens", embedding, MathF.Sqrt(hidden))), head,
             Vector("norm.weight", hidden), [.. layers], LoadPerLayerEmbeddings());

@@ -1,6 +1,7 @@
 using Lapidary.Generation;
 using Lapidary.KvCache;
 using Lapidary.Lora;
+using Lapidary.Quantization;
 using Lapidary.Speculation;
 using Lapidary.Templates;
 using Lapidary.Tokenizers;
@@ -36,6 +37,9 @@ public sealed record LanguageModelOptions
 
     /// <summary>What cached keys and values are rounded to; null for what suits the device's arithmetic.</summary>
     public KeyValueType? KeyValueType { get; init; }
+
+    /// <inheritdoc cref="Gemma4Options.HeadFormat"/>
+    public HeadFormat? HeadFormat { get; init; }
 
     /// <inheritdoc cref="Gemma4Options.ExpertBackend"/>
     public string? ExpertBackend { get; init; }
@@ -134,6 +138,7 @@ public sealed class LanguageModel : IDisposable
             Gemma4 network = Gemma4.Load(files.Weights, config, kernels, new Gemma4Options
             {
                 MaxLoras = options.MaxLoras,
+                HeadFormat = options.HeadFormat,
                 ExpertBackend = options.ExpertBackend,
                 MaxStepTokens = stepTokens,
                 MaxLogitRows = (int)Math.Min(options.MaxLogitRows + (long)options.MaxSequences * (options.Speculative?.NumSpeculativeTokens ?? 0), stepTokens),

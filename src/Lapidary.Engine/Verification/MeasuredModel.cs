@@ -39,6 +39,7 @@ public sealed class MeasuredModel : IDisposable
             MaxLogitRows = step,
             MaxLoras = variant.Lora is null ? 0 : 1,
             KeyValueType = variant.KeyValueType,
+            HeadFormat = variant.HeadFormat,
             ExpertBackend = variant.ExpertBackend,
             HiddenActivation = variant.Activation,
             Progress = progress,

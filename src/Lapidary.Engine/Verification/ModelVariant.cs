@@ -1,3 +1,5 @@
+using Lapidary.Quantization;
+
 namespace Lapidary.Verification;
 
 /// <summary>One setting that a configuration can differ in.</summary>
@@ -17,6 +19,7 @@ public sealed record ModelVariant
         new("model", "another checkpoint of the same model, e.g. a quantised one", (v, value) => v with { Model = value }),
         new("device", "where to compute", (v, value) => v with { Device = value }),
         new("kv-cache-dtype", $"what keys and values are rounded to: {string.Join(", ", KeyValueTypes.Names)}", (v, value) => v with { KeyValueType = KeyValueTypes.Parse(value) }),
+        new("head-format", $"what the head is rounded to: {string.Join(", ", HeadFormat.Names)}", (v, value) => v with { HeadFormat = HeadFormat.Parse(value) }),
         new("arithmetic", "exact: hidden states in float32; fast: rounded to what the device multiplies fastest", (v, value) => v with { Arithmetic = value }),
         new("threads", "worker threads", (v, value) => v with { Threads = ThreadCount(value) }),
     ];
@@ -37,6 +40,9 @@ public sealed record ModelVariant
 
     /// <summary>What cached keys and values are rounded to.</summary>
     public KeyValueType? KeyValueType { get; private init; }
+
+    /// <summary>What the head is rounded to.</summary>
+    public HeadFormat? HeadFormat { get; private init; }
 
     /// <summary>As the device calls it; null for what the model's kind of file is made for.</summary>
     public string? Arithmetic { get; private init; }

@@ -191,6 +191,9 @@ public sealed class CommandTests
     [Theory, InlineData("run"), InlineData("chat"), InlineData("serve"), InlineData("bench")]
     public void A_type_that_is_none_is_refused_with_the_known_ones(string command)
     {
+        CommandResult head = LapidaryProcess.Run(command, "--head-format", "int7");
+        Assert.Equal(2, head.ExitCode);
+        Assert.All(["int7", "auto", "int8", "int6", "int5", "int4"], word => Assert.Contains(word, head.Error, StringComparison.Ordinal));
         CommandResult result = LapidaryProcess.Run(command, "--kv-cache-dtype", "fp8");
         Assert.Equal(2, result.ExitCode);
         Assert.All(["fp8", "auto", "f32", "bf16", "q8_0"], word => Assert.Contains(word, result.Error, StringComparison.Ordinal));

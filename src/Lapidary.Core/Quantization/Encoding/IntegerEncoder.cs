@@ -36,19 +36,17 @@ public sealed class IntegerEncoder(int bits, int groupSize, ZeroPointKind zeroPo
 
     public override IEnumerable<TensorToWrite> Encode(string module, StoredMatrix matrix, DType scaleType, RoundingError error)
     {
-        int columns = matrix.Columns, groups = groupSize == 0 ? 1 : (columns + groupSize - 1) / groupSize, words = (int)(((long)columns * bits + 31) / 32);
+        int columns = matrix.Columns, groups = Groups(columns), words = (int)(((long)columns * bits + 31) / 32);
         yield return ByRows($"{module}.weight_packed", DType.I32, [matrix.Rows, words], matrix, 1, rows => rows * words * 4, (row, _, destination) =>
         {
-            Row encoded = EncodeRow(matrix, row, groups, scaleType);
+            Row encoded = EncodeRow(matrix, row, scaleType);
             byte[] codes = new byte[columns];
             float[] rounded = new float[columns];
+            WriteCodes(encoded, codes);
             for (int i = 0; i < columns; i++)
             {
                 int group = groupSize == 0 ? 0 : i / groupSize;
-                float scale = encoded.Scales[group];
-                int zero = encoded.Zeros[group], number = (int)Math.Clamp(MathF.Round(encoded.Weights[i] / scale), -zero, top - zero);
-                codes[i] = (byte)(number + zero);
-                rounded[i] = number * scale;
+                rounded[i] = (codes[i] - encoded.Zeros[group]) * encoded.Scales[group];
             }
             error.Add(encoded.Weights, rounded);
             NumberWriting.Pack(codes, bits, destination.Span);
@@ -56,7 +54,7 @@ public sealed class IntegerEncoder(int bits, int groupSize, ZeroPointKind zeroPo
         int scaleBytes = scaleType.Size();
         yield return ByRows($"{module}.weight_scale", scaleType, [matrix.Rows, groups], matrix, 1, rows => rows * groups * scaleBytes, (row, _, destination) =>
         {
-            Row encoded = EncodeRow(matrix, row, groups, scaleType);
+            Row encoded = EncodeRow(matrix, row, scaleType);
             for (int g = 0; g < groups; g++) NumberWriting.Write(scaleType, encoded.Scales[g], destination.Span[(g * scaleBytes)..]);
         });
         yield return TensorToWrite.From($"{module}.weight_shape", DType.I64, [2], (byte[])[.. BitConverter.GetBytes((long)matrix.Rows), .. BitConverter.GetBytes((long)columns)]);
@@ -65,7 +63,7 @@ public sealed class IntegerEncoder(int bits, int groupSize, ZeroPointKind zeroPo
         // Packed along the rows: 32 rows are whole words.
         yield return ByRows($"{module}.weight_zero_point", DType.I32, [((long)matrix.Rows * bits + 31) / 32, groups], matrix, 32, rows => (rows * bits + 31) / 32 * groups * 4, (row, count, destination) =>
         {
-            byte[][] zeros = [.. Enumerable.Range(row, count).Select(r => EncodeRow(matrix, r, groups, scaleType).Zeros)];
+            byte[][] zeros = [.. Enumerable.Range(row, count).Select(r => EncodeRow(matrix, r, scaleType).Zeros)];
             byte[] column = new byte[32], packed = new byte[bits * 4];
             for (int g = 0; g < groups; g++)
             {
@@ -76,10 +74,13 @@ public sealed class IntegerEncoder(int bits, int groupSize, ZeroPointKind zeroPo
         });
     }
 
-    private sealed record Row(float[] Weights, float[] Scales, byte[] Zeros);
+    /// <param name="Zeros">The code of 0 in each group.</param>
+    internal sealed record Row(float[] Weights, float[] Scales, byte[] Zeros);
 
-    private Row EncodeRow(StoredMatrix matrix, int row, int groups, DType scaleType)
+    /// <summary>What one row is rounded to, but for its codes.</summary>
+    internal Row EncodeRow(StoredMatrix matrix, int row, DType scaleType)
     {
+        int groups = Groups(matrix.Columns);
         Row encoded = new(new float[matrix.Columns], new float[groups], new byte[groups]);
         matrix.ReadRow(row, encoded.Weights);
         for (int g = 0; g < groups; g++)
@@ -89,6 +90,18 @@ public sealed class IntegerEncoder(int bits, int groupSize, ZeroPointKind zeroPo
         }
         return encoded;
     }
+
+    /// <param name="codes">[columns]</param>
+    internal void WriteCodes(Row encoded, Span<byte> codes)
+    {
+        for (int i = 0; i < codes.Length; i++)
+        {
+            int group = groupSize == 0 ? 0 : i / groupSize, zero = encoded.Zeros[group];
+            codes[i] = (byte)(Math.Clamp(MathF.Round(encoded.Weights[i] / encoded.Scales[group]), -zero, top - zero) + zero);
+        }
+    }
+
+    private int Groups(int columns) => groupSize == 0 ? 1 : (columns + groupSize - 1) / groupSize;
 
     private (float Scale, byte Zero) Choose(ReadOnlySpan<float> weights, DType scaleType)
     {
@@ -101,6 +114,7 @@ public sealed class IntegerEncoder(int bits, int groupSize, ZeroPointKind zeroPo
         {
             float scale = NumberWriting.RoundTo(scaleType, range * shrink / top);
             if (scale == 0) scale = NumberWriting.RoundTo(scaleType, float.Max(range, 1e-30f)); // weights below what the dtype can scale
+            if (scale == 0) return (1, (byte)(1 << (bits - 1))); // or even hold
             byte zero = zeroPoints == ZeroPointKind.None ? (byte)(1 << (bits - 1)) : (byte)Math.Clamp((int)MathF.Round(-low * shrink / scale), 0, top);
             float error = SquaredError(weights, scale, zero);
             if (error < best.Error) best = (scale, zero, error);
