@@ -1,8 +1,8 @@
 namespace Lapidary.Cpu;
 
 /// <summary>
-/// A kernel over vectors of any width whose work splits statically: worker w of n does its own share and touches no
-/// other's output. The width is chosen in one place, <see cref="WorkerPool.Run"/>.
+/// A kernel over vectors of any width whose work splits into shares: worker w of n does its own, or takes <see cref="Pieces"/>,
+/// and touches no other's output. The width is chosen in one place, <see cref="WorkerPool.Run"/>.
 /// </summary>
 internal interface IParallelJob
 {
