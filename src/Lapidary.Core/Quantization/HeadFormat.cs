@@ -4,7 +4,7 @@ namespace Lapidary.Quantization;
 
 /// <summary>
 /// What a model's head is rounded to when it is loaded, whatever it is stored as: integers with a float16 scale for each 32 columns. A head
-/// of 262,144 rows is a fifth of what a token of 26B-A4B reads at four bits, half of it where the head alone is left in bfloat16.
+/// of 262,144 rows is a fifth of what a token of 26B-A4B reads at four bits, nearly half of it where the head alone is left in bfloat16.
 /// </summary>
 public sealed record HeadFormat
 {

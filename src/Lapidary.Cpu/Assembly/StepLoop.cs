@@ -31,7 +31,7 @@ internal static class StepLoop
 
     /// <summary>
     /// Asks for the same step of the panel that comes next: while many tokens are multiplied, the processor does not
-    /// foresee it. With one or two tokens AMD's do where dot products are single instructions; Intel's read a fifth to two fifths slower
+    /// foresee it. With one or two tokens AMD's do where dot products are single instructions; Intel's read up to a quarter slower
     /// unasked, and AVX2 has twice as many instructions in flight.
     /// </summary>
     public static void AskAhead(Assembler code, PanelLayout layout, AssemblerRegister64 ahead)
