@@ -14,6 +14,8 @@ internal sealed class IntegerTile(PanelLayout layout)
     /// <summary>Most tokens of a tile: their sums fill half the registers.</summary>
     public const int MaxTokens = 16;
 
+    private const int FewTokens = 2; // that leave the memory as the bound
+
     private static readonly AssemblerRegister64 Weights = r8, Activations = r9, BlockScales = rdx, Ahead = r10;
     private static readonly AssemblerRegisterZMM[] Zmm = VectorRegisters.All;
     private static readonly AssemblerRegisterZMM LowBits = zmm10, HighBits = zmm15; // zmm11 to 14: dots
@@ -33,7 +35,8 @@ internal sealed class IntegerTile(PanelLayout layout)
 
         StepLoop.Write(Code, layout, Weights, BlockScales, () =>
         {
-            if (tokens > 2 || CpuFeatures.IsIntel) StepLoop.AskAhead(Code, layout, Ahead);
+            if (tokens > FewTokens || CpuFeatures.IsIntel) StepLoop.AskAhead(Code, layout, Ahead);
+            if (tokens <= FewTokens && CpuFeatures.IsIntel) StepLoop.AskNear(Code, layout, Weights);
             Step(tokens);
             Code.add(Activations, tokens * layout.ActivationBytes);
         });

@@ -6,6 +6,8 @@ namespace Lapidary.Cpu.Assembly;
 /// <summary>The loop of a tile kernel over the steps of a panel, and over its blocks where scales have factors.</summary>
 internal static class StepLoop
 {
+    private const int Near = 4096; // bytes
+
     /// <param name="weights">Points to the panel, then to each step.</param>
     /// <param name="blockScales">Is made to point to the block's scales.</param>
     /// <param name="step">Writes one step; rax, which counts steps at the start, and rcx are the loop's.</param>
@@ -38,5 +40,14 @@ internal static class StepLoop
     {
         for (int line = 0; line < layout.StepBytes; line += PanelLayout.Register) code.prefetcht1(__byte_ptr[ahead + line]);
         code.add(ahead, layout.StepBytes);
+    }
+
+    /// <summary>
+    /// Asks for what the second cache has by then, or soon: with one or two tokens Intel's cores wait for the first cache's misses
+    /// while <see cref="AskAhead"/> keeps the memory busy.
+    /// </summary>
+    public static void AskNear(Assembler code, PanelLayout layout, AssemblerRegister64 weights)
+    {
+        for (int line = 0; line < layout.StepBytes; line += PanelLayout.Register) code.prefetcht0(__byte_ptr[weights + (Near + line)]);
     }
 }
