@@ -23,6 +23,9 @@ internal sealed unsafe class WorkerPool : IDisposable
     // About 30 µs: longer than the gap between two operations of a layer, shorter than anyone would notice.
     private const int SpinsBeforeSleep = 2000;
 
+    // About 1 µs, in which most jobs come and end: a pause lasts up to 0.1 µs, and a longer one comes to an end that much late.
+    private const int LooksBeforePauses = 400;
+
     private const int LineLength = 64 / sizeof(long);
 
     private readonly Thread[] threads;
@@ -87,7 +90,8 @@ internal sealed unsafe class WorkerPool : IDisposable
             RunShare(0);
             for (int worker = Workers - 1; worker > 0; worker--) TryRunShare(worker, current);
             SpinWait spin = default;
-            while (pending > 0) spin.SpinOnce(sleep1Threshold: -1);
+            for (int looks = 0; pending > 0; looks++)
+                if (looks >= LooksBeforePauses) spin.SpinOnce(sleep1Threshold: -1);
         }
         if (failure is { } exception)
         {
@@ -169,7 +173,7 @@ internal sealed unsafe class WorkerPool : IDisposable
         {
             if (spins < SpinsBeforeSleep)
             {
-                Thread.SpinWait(4);
+                if (spins >= LooksBeforePauses) Thread.SpinWait(4);
                 continue;
             }
             Interlocked.Increment(ref sleeping);
