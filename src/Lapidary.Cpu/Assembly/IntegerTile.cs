@@ -14,11 +14,10 @@ internal sealed class IntegerTile(PanelLayout layout)
     /// <summary>Most tokens of a tile: their sums fill half the registers.</summary>
     public const int MaxTokens = 16;
 
-    private const int FewTokens = 2; // that leave the memory as the bound
-
     private static readonly AssemblerRegister64 Weights = r8, Activations = r9, BlockScales = rdx, Ahead = r10;
     private static readonly AssemblerRegisterZMM[] Zmm = VectorRegisters.All;
     private static readonly AssemblerRegisterZMM LowBits = zmm10, HighBits = zmm15; // zmm11 to 14: dots
+    private static readonly AssemblerRegisterZMM BlockScale = zmm30, BlockOffset = zmm31; // where sums leave them free
 
     private Assembler Code { get; } = new(64);
 
@@ -33,13 +32,13 @@ internal sealed class IntegerTile(PanelLayout layout)
         if (layout.CodeBits is 5 or 6) Broadcast(HighBits, layout.CodeBits == 5 ? 0x10101010 : 0x30303030);
         for (int t = 0; t < tokens; t++) Code.vpxord(Sum(t), Sum(t), Sum(t));
 
-        StepLoop.Write(Code, layout, Weights, BlockScales, () =>
+        StepLoop.Write(Code, layout, Weights, BlockScales, step: () =>
         {
-            if (tokens > FewTokens || CpuFeatures.IsIntel) StepLoop.AskAhead(Code, layout, Ahead);
-            if (tokens <= FewTokens && CpuFeatures.IsIntel) StepLoop.AskNear(Code, layout, Weights);
+            if (tokens > TokenTiles.Few || TokenTiles.AskTwice(tokens)) StepLoop.AskAhead(Code, layout, Ahead);
+            if (TokenTiles.AskTwice(tokens)) StepLoop.AskNear(Code, layout, Weights);
             Step(tokens);
             Code.add(Activations, tokens * layout.ActivationBytes);
-        });
+        }, beginBlock: () => WidenBlockScales(tokens));
 
         Code.mov(r10, __qword_ptr[r11 + AssemblyConvention.Offset(nameof(TileArguments.Output))]);
         Code.mov(rax, __qword_ptr[r11 + AssemblyConvention.Offset(nameof(TileArguments.OutputStride))]);
@@ -64,8 +63,8 @@ internal sealed class IntegerTile(PanelLayout layout)
         Unpack();
         for (int part = 0; part < layout.ScalesPerStep; part++)
         {
-            Widen(zmm8, layout.ScaleOffset(part), blockOffset: 0);
-            if (layout.HasOffsets) Widen(zmm9, layout.OffsetOffset(part), PanelLayout.BlockScaleBytes);
+            Widen(zmm8, layout.ScaleOffset(part), BlockScale, blockOffset: 0, tokens);
+            if (layout.HasOffsets) Widen(zmm9, layout.OffsetOffset(part), BlockOffset, PanelLayout.BlockScaleBytes, tokens);
             // Four tokens at a time: their chains of dot products run side by side.
             for (int first = 0; first < tokens; first += 4) Multiply(part, first, Math.Min(4, tokens - first));
         }
@@ -96,8 +95,18 @@ internal sealed class IntegerTile(PanelLayout layout)
         }
     }
 
+    /// <summary>Whether sums leave registers for the scales of a block.</summary>
+    private static bool KeepsBlockScales(int tokens) => tokens <= MaxTokens - 2;
+
+    private void WidenBlockScales(int tokens)
+    {
+        if (!KeepsBlockScales(tokens)) return;
+        Code.vcvtph2ps(BlockScale, __ymmword_ptr[BlockScales]);
+        if (layout.HasOffsets) Code.vcvtph2ps(BlockOffset, __ymmword_ptr[BlockScales + PanelLayout.BlockScaleBytes]);
+    }
+
     /// <summary>16 scales, or offsets, to float32. The registers of dots are free between the parts of a step.</summary>
-    private void Widen(AssemblerRegisterZMM register, int offset, int blockOffset)
+    private void Widen(AssemblerRegisterZMM register, int offset, AssemblerRegisterZMM block, int blockOffset, int tokens)
     {
         switch (layout.Scales)
         {
@@ -114,8 +123,8 @@ internal sealed class IntegerTile(PanelLayout layout)
             case ScaleKind.Factored:
                 Code.vpmovsxbd(register, __xmmword_ptr[Weights + offset]);
                 Code.vcvtdq2ps(register, register);
-                Code.vcvtph2ps(Dot(0), __ymmword_ptr[BlockScales + blockOffset]);
-                Code.vmulps(register, register, Dot(0));
+                if (!KeepsBlockScales(tokens)) Code.vcvtph2ps(block = Dot(0), __ymmword_ptr[BlockScales + blockOffset]);
+                Code.vmulps(register, register, block);
                 break;
         }
     }

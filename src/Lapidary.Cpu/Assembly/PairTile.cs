@@ -18,7 +18,6 @@ internal sealed class PairTile(DType hiddenStates, bool coded, bool unpacks, boo
     public const int MaxTokens = 12;
 
     private const int Line = CompactBlock.Line, Near = 2048, Far = 6144, Ahead = 3072; // bytes; what lies ahead is asked for
-    private const int FewTokens = 2; // that leave the memory as the bound
     private const int Pairs = 2, Halves = 2; // of a step's columns, of its rows; unpacked [pair, half, row, column of the pair]
     private const int TokensOfRow = 3, FormBytes = CompactBlock.StepColumns * sizeof(ushort); // row, row + stride, row + 2 strides; of a token's step
 
@@ -57,7 +56,7 @@ internal sealed class PairTile(DType hiddenStates, bool coded, bool unpacks, boo
         code.Label(ref loop);
         if (coded)
         {
-            if (tokens <= FewTokens && CpuFeatures.IsIntel) AskTwice();
+            if (TokenTiles.AskTwice(tokens)) AskTwice();
             else ForLines(line => code.prefetcht0(__byte_ptr[Weights + (Ahead + line)]));
             TakeCoded(uncoded, shifts, place);
             code.Label(ref multiply);
@@ -161,7 +160,6 @@ internal sealed class PairTile(DType hiddenStates, bool coded, bool unpacks, boo
         for (int line = 0; line < CompactBlock.StepBytes; line += Line) ask(line);
     }
 
-    /// <summary>For the second cache, then for the first: Intel's cores wait for fewer lines of the first than the memory can bring.</summary>
     private void AskTwice()
     {
         ForLines(line => code.prefetcht0(__byte_ptr[Weights + (Near + line)]));

@@ -11,7 +11,8 @@ internal static class StepLoop
     /// <param name="weights">Points to the panel, then to each step.</param>
     /// <param name="blockScales">Is made to point to the block's scales.</param>
     /// <param name="step">Writes one step; rax, which counts steps at the start, and rcx are the loop's.</param>
-    public static void Write(Assembler code, PanelLayout layout, AssemblerRegister64 weights, AssemblerRegister64 blockScales, Action step)
+    /// <param name="beginBlock">Writes what comes before the steps of a block.</param>
+    public static void Write(Assembler code, PanelLayout layout, AssemblerRegister64 weights, AssemblerRegister64 blockScales, Action step, Action? beginBlock = null)
     {
         Label block = code.CreateLabel(), loop = code.CreateLabel();
         if (layout.StepsPerBlock > 0)
@@ -20,6 +21,7 @@ internal static class StepLoop
             code.mov(blockScales, weights);
             code.add(weights, layout.BlockBytes);
             code.mov(ecx, layout.StepsPerBlock);
+            beginBlock?.Invoke();
         }
         code.Label(ref loop);
         step();
@@ -42,10 +44,7 @@ internal static class StepLoop
         code.add(ahead, layout.StepBytes);
     }
 
-    /// <summary>
-    /// Asks for what the second cache has by then, or soon: with one or two tokens Intel's cores wait for the first cache's misses
-    /// while <see cref="AskAhead"/> keeps the memory busy.
-    /// </summary>
+    /// <summary>Asks for what the second cache has by then, after <see cref="AskAhead"/>.</summary>
     public static void AskNear(Assembler code, PanelLayout layout, AssemblerRegister64 weights)
     {
         for (int line = 0; line < layout.StepBytes; line += PanelLayout.Register) code.prefetcht0(__byte_ptr[weights + (Near + line)]);
