@@ -34,8 +34,8 @@ internal sealed class IntegerTile(PanelLayout layout)
 
         StepLoop.Write(Code, layout, Weights, BlockScales, step: () =>
         {
-            if (tokens > TokenTiles.Few || TokenTiles.AskTwice(tokens)) StepLoop.AskAhead(Code, layout, Ahead);
-            if (TokenTiles.AskTwice(tokens)) StepLoop.AskNear(Code, layout, Weights);
+            if (tokens > TokenTiles.Few || TokenTiles.AsksTwice(tokens)) StepLoop.AskAhead(Code, layout, Ahead);
+            if (TokenTiles.AsksTwice(tokens)) StepLoop.AskNear(Code, layout, Weights);
             Step(tokens);
             Code.add(Activations, tokens * layout.ActivationBytes);
         }, beginBlock: () => WidenBlockScales(tokens));

@@ -56,7 +56,7 @@ internal sealed class PairTile(DType hiddenStates, bool coded, bool unpacks, boo
         code.Label(ref loop);
         if (coded)
         {
-            if (TokenTiles.AskTwice(tokens)) AskTwice();
+            if (TokenTiles.AsksTwice(tokens)) AskTwice();
             else ForLines(line => code.prefetcht0(__byte_ptr[Weights + (Ahead + line)]));
             TakeCoded(uncoded, shifts, place);
             code.Label(ref multiply);

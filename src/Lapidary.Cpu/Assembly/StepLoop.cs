@@ -6,7 +6,7 @@ namespace Lapidary.Cpu.Assembly;
 /// <summary>The loop of a tile kernel over the steps of a panel, and over its blocks where scales have factors.</summary>
 internal static class StepLoop
 {
-    private const int Near = 4096; // bytes
+    private const int Near = 4096; // bytes; what lies there is asked for once more
 
     /// <param name="weights">Points to the panel, then to each step.</param>
     /// <param name="blockScales">Is made to point to the block's scales.</param>

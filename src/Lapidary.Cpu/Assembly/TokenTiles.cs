@@ -21,7 +21,7 @@ internal readonly struct TokenTiles
     /// Whether kernels for so many tokens ask for weights twice, for the second cache and then for the first: Intel's cores wait for fewer
     /// lines of the first than the memory can bring.
     /// </summary>
-    public static bool AskTwice(int tokens) => tokens <= Few && CpuFeatures.IsIntel;
+    public static bool AsksTwice(int tokens) => tokens <= Few && CpuFeatures.IsIntel;
 
     /// <summary>First token of a tile; that of the tile after the last is the end.</summary>
     public int First(int tile) => tile * size + Math.Min(tile, larger);

@@ -27,6 +27,20 @@ public sealed class WorkerPoolTests
         }
     }
 
+    [Fact]
+    public void Idle_workers_fall_asleep_and_wake_for_the_next_job()
+    {
+        using WorkerPool pool = new(3);
+        var perShare = new int[3];
+        for (int round = 1; round <= 3; round++)
+        {
+            Count job = new(perShare);
+            pool.Run(ref job, 1 << 20);
+            Assert.All(perShare, count => Assert.Equal(round * 3, count));
+            Assert.True(SpinWait.SpinUntil(() => pool.Asleep == 2, TimeSpan.FromSeconds(30)), $"{pool.Asleep} of 2 idle workers sleep");
+        }
+    }
+
     /// <summary>Long enough that each worker begins its own.</summary>
     private readonly struct Processors(int[][] perShare) : IParallelJob
     {

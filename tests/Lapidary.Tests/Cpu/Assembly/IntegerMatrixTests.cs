@@ -104,7 +104,7 @@ public sealed unsafe class IntegerMatrixTests
     [Theory, MemberData(nameof(FactoredFormats))]
     public void Factors_of_a_block_scale_are_multiplied_as_stored(string code, int group, bool offsets)
     {
-        foreach ((int rows, int columns, int tokens) in (ReadOnlySpan<(int, int, int)>)[(16, 256, 1), (37, 512, 5), (22, 768, 17)])
+        foreach ((int rows, int columns, int tokens) in (ReadOnlySpan<(int, int, int)>)[(16, 256, 1), (37, 512, 5), (16, 512, 15), (22, 768, 17)])
         {
             FactoredMatrix source = new(rows, columns, WeightFormat.OfCodes(CodeType.All.Single(c => c.Name == code), group, offsets), seed: 5);
             float[] x = Activations(tokens, columns);
