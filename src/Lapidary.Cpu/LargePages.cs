@@ -10,18 +10,23 @@ namespace Lapidary.Cpu;
 internal static unsafe partial class LargePages
 {
     public const nuint PageBytes = 2 << 20;
+
+    /// <summary>Threads whose numbers differ modulo this, and that allocate at once, do not meet in a large page.</summary>
+    public const int Stripes = 8;
+
     private const nuint ShareableBytes = 4 * PageBytes, SharedBytes = 64 * PageBytes, Alignment = 64;
     private const int HugePageAdvice = 14; // MADV_HUGEPAGE, mman.h
 
     private static readonly Lock gate = new();
     private static readonly SortedList<nuint, Shared> shares = []; // by address
-    private static Shared? open;
+    private static readonly Shared?[] opened = new Shared?[Stripes]; // by thread
 
     /// <summary>Uninitialised memory, aligned to 64 bytes.</summary>
     public static void* Allocate(nuint bytes)
     {
         if (bytes >= ShareableBytes) return Reserve(bytes);
         nuint aligned = (Math.Max(bytes, 1) + Alignment - 1) / Alignment * Alignment;
+        ref Shared? open = ref opened[Environment.CurrentManagedThreadId % Stripes];
         lock (gate)
         {
             if (open is null || open.Used + aligned > SharedBytes)
@@ -44,7 +49,7 @@ internal static unsafe partial class LargePages
             if (Containing((nuint)memory) is { } shared)
             {
                 shared.Pieces--;
-                if (shared != open) FreeIfUnused(shared);
+                if (!opened.Contains(shared)) FreeIfUnused(shared);
                 else if (shared.Pieces == 0) shared.Used = 0;
                 return;
             }

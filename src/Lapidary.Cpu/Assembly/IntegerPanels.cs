@@ -34,18 +34,26 @@ internal sealed unsafe class IntegerPanels : IDisposable
         try
         {
             int some = (int)Math.Clamp(PieceBytes / panels.PanelBytes, 1, panels.Panels);
+            if (some == panels.Panels)
+            {
+                using PanelWriter writer = new(matrix, panels);
+                writer.Write(0, some);
+                return panels;
+            }
             Parallel.For(0, (panels.Panels + some - 1) / some, () => new PanelWriter(matrix, panels), (piece, _, writer) =>
             {
                 writer.Write(piece * some, Math.Min(panels.Panels, (piece + 1) * some));
                 return writer;
             }, writer => writer.Dispose());
+            return panels;
         }
-        catch (AggregateException exception)
+        catch (Exception exception)
         {
             panels.Dispose();
-            ExceptionDispatchInfo.Throw(exception.InnerExceptions[0]); // what is wrong with the matrix, not how many threads met it
+            // What is wrong with the matrix, not how many threads met it.
+            ExceptionDispatchInfo.Throw(exception is AggregateException all ? all.InnerExceptions[0] : exception);
+            throw;
         }
-        return panels;
     }
 
     /// <summary>Panels packed before, where they are stored; null when the tensor has another size.</summary>

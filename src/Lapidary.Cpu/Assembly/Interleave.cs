@@ -7,6 +7,14 @@ namespace Lapidary.Cpu.Assembly;
 /// <summary>Elements of two vectors in turn.</summary>
 internal static class Interleave
 {
+    public static Vector128<ulong> Low(Vector128<ulong> l, Vector128<ulong> r) => Sse2.IsSupported ? Sse2.UnpackLow(l, r)
+        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(l, r)
+        : Vector128.Create(l[0], r[0]);
+
+    public static Vector128<ulong> High(Vector128<ulong> l, Vector128<ulong> r) => Sse2.IsSupported ? Sse2.UnpackHigh(l, r)
+        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipHigh(l, r)
+        : Vector128.Create(l[1], r[1]);
+
     public static Vector128<uint> Low(Vector128<uint> l, Vector128<uint> r) => Sse2.IsSupported ? Sse2.UnpackLow(l, r)
         : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(l, r)
         : Vector128.Create(l[0], r[0], l[1], r[1]);

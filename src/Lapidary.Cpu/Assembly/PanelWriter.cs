@@ -77,15 +77,15 @@ internal sealed unsafe class PanelWriter : IStepBlockVisitor, IDisposable
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void WriteBlocks<TBlock>(int panel, byte* stored) where TBlock : struct, IStepBlock
     {
-        int stride = rowBytes, stepBytes = layout.StepBytes, scaleAt = layout.ScaleOffset(0), offsetAt = layout.OffsetOffset(0);
+        int stride = rowBytes, stepBytes = layout.StepBytes;
+        bool isFactored = TBlock.Steps > 1;
+        int scaleAt = isFactored ? 0 : layout.ScaleOffset(0), offsetAt = isFactored ? PanelLayout.BlockScaleBytes : layout.OffsetOffset(0);
         bool hasOffsets = layout.HasOffsets;
-        Vector256<ushort> bad = default;
-        byte* to = target.Panel(panel);
+        byte* first = target.Panel(panel), to = first;
         for (byte* block = stored, end = stored + stride; block < end; block += TBlock.Bytes)
         {
-            bool isFactored = TBlock.Steps > 1;
-            bad |= WriteScales<TBlock>(block, stride, (ushort*)(isFactored ? to : to + scaleAt));
-            if (hasOffsets) bad |= WriteOffsets<TBlock>(block, stride, (ushort*)(to + (isFactored ? PanelLayout.BlockScaleBytes : offsetAt)));
+            WriteScales<TBlock>(block, stride, (ushort*)(to + scaleAt));
+            if (hasOffsets) WriteOffsets<TBlock>(block, stride, (ushort*)(to + offsetAt));
             if (isFactored)
             {
                 to += layout.BlockBytes;
@@ -94,28 +94,36 @@ internal sealed unsafe class PanelWriter : IStepBlockVisitor, IDisposable
             for (int step = 0; step < TBlock.Steps; step++, to += stepBytes)
                 for (int r = 0; r < PanelLayout.Rows; r += RowsAtOnce) WriteStep<TBlock>(block + r * stride, stride, step, to + sizeof(uint) * r);
         }
+
+        // Not read where they were just written: a processor waits for numbers that are narrower than what it reads.
+        Vector256<ushort> bad = default;
+        nint blockBytes = (isFactored ? layout.BlockBytes : 0) + TBlock.Steps * stepBytes;
+        for (byte* block = first; block < to; block += blockBytes)
+        {
+            bad |= NotFinite((ushort*)(block + scaleAt));
+            if (hasOffsets) bad |= NotFinite((ushort*)(block + offsetAt));
+        }
         if (bad == default) return;
         int row = 0;
         while (bad[row] == 0) row++;
         throw PanelScales.NotFinite(matrix, panel * PanelLayout.Rows + row);
     }
 
-    /// <summary>One float16 of each row; gives all ones where it is not finite.</summary>
+    /// <summary>One float16 of each row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<ushort> WriteScales<TBlock>(byte* block, int stride, ushort* column) where TBlock : struct, IStepBlock
+    private static void WriteScales<TBlock>(byte* block, int stride, ushort* column) where TBlock : struct, IStepBlock
     {
         for (int r = 0; r < PanelLayout.Rows; r++, block += stride) column[r] = TBlock.Scale(block);
-        return NotFinite(column);
     }
 
     /// <inheritdoc cref="WriteScales"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<ushort> WriteOffsets<TBlock>(byte* block, int stride, ushort* column) where TBlock : struct, IStepBlock
+    private static void WriteOffsets<TBlock>(byte* block, int stride, ushort* column) where TBlock : struct, IStepBlock
     {
         for (int r = 0; r < PanelLayout.Rows; r++, block += stride) column[r] = TBlock.Offset(block);
-        return NotFinite(column);
     }
 
+    /// <summary>All ones where a float16 is not finite.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<ushort> NotFinite(ushort* column)
     {
@@ -219,8 +227,8 @@ internal sealed unsafe class PanelWriter : IStepBlockVisitor, IDisposable
 
             static Vector128<ulong> Low(Vector128<byte> l, Vector128<byte> r) => Interleave.Low(l.AsUInt32(), r.AsUInt32()).AsUInt64();
             static Vector128<ulong> High(Vector128<byte> l, Vector128<byte> r) => Interleave.High(l.AsUInt32(), r.AsUInt32()).AsUInt64();
-            static Vector128<byte> First(Vector128<ulong> l, Vector128<ulong> r) => Vector128.Create(l.GetLower(), r.GetLower()).AsByte();
-            static Vector128<byte> Second(Vector128<ulong> l, Vector128<ulong> r) => Vector128.Create(l.GetUpper(), r.GetUpper()).AsByte();
+            static Vector128<byte> First(Vector128<ulong> l, Vector128<ulong> r) => Interleave.Low(l, r).AsByte();
+            static Vector128<byte> Second(Vector128<ulong> l, Vector128<ulong> r) => Interleave.High(l, r).AsByte();
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

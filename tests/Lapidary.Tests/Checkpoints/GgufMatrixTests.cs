@@ -138,15 +138,19 @@ public sealed class GgufMatrixTests
     public void A_scale_that_is_no_number_is_refused_wherever_it_is(string type, int at)
     {
         using CheckpointFolder folder = new();
-        byte[] row = Fixtures[type].Blocks[..(Fixtures[type].Blocks.Length / 2)], blocks = [.. Enumerable.Range(0, 20).SelectMany(_ => row)];
+        byte[] row = [.. Fixtures[type].Blocks], blocks = [.. Enumerable.Range(0, 20).SelectMany(_ => row)]; // 512 columns
+        int blockBytes;
+        using (GgufFile file = Open(folder, type, blocks, columns: 512)) blockBytes = file.Tensors.Single().Type.BlockBytes;
         foreach (int bad in (int[])[0, 15, 16, 19])
-        {
-            byte[] changed = [.. blocks];
-            (changed[bad * row.Length + at], changed[bad * row.Length + at + 1]) = (0, 0x7e);
-            using GgufFile file = Open(folder, type, changed, columns: 256);
-            string message = Assert.Throws<BackendException>(() => IntegerPanels.Pack((QuantizedMatrix)file.Matrix(file.Tensors.Single()))).Message;
-            Assert.Contains($"a scale of row {bad} is no finite number", message, StringComparison.Ordinal);
-        }
+            foreach (int block in (int[])[0, 1, row.Length / blockBytes - 1])
+            {
+                byte[] changed = [.. blocks];
+                int place = bad * row.Length + block * blockBytes + at;
+                (changed[place], changed[place + 1]) = (0, 0x7e);
+                using GgufFile file = Open(folder, type, changed, columns: 512);
+                string message = Assert.Throws<BackendException>(() => IntegerPanels.Pack((QuantizedMatrix)file.Matrix(file.Tensors.Single()))).Message;
+                Assert.Contains($"a scale of row {bad} is no finite number", message, StringComparison.Ordinal);
+            }
     }
 
     [Fact]
