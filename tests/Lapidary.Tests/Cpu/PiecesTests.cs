@@ -42,8 +42,7 @@ public sealed class PiecesTests
         using WorkerPool pool = new(2);
         int[] takers = Run(pool, 100, slow);
         Assert.DoesNotContain(0, takers);
-        Assert.InRange(takers.Count(taker => taker == slow + 1), 0, 1); // none where the other took its whole share before it began
-        if (slow == 0) Assert.Equal(1, takers[0]); // the caller begins at once
+        Assert.InRange(takers.Count(taker => taker == slow + 1), 0, 1); // none where the other took all of it before it began
     }
 
     /// <summary>Jobs are numbered in 32 bits: at 150,000 a second they begin again within hours.</summary>
