@@ -17,12 +17,8 @@ public static class AssemblySupport
     /// <summary>What int8 products use where they are assembled.</summary>
     public static string Int8Instructions => CpuFeatures.HasAvx512Vnni ? "AVX512-VNNI" : "AVX2";
 
-    /// <summary>
-    /// Why hidden states beside bfloat16 weights are not rounded to bfloat16, or null. Intel's processors (Emerald Rapids, measured)
-    /// multiply 32 pairs in two cycles, and 32 numbers of float32 in each: half as fast, and less exact.
-    /// </summary>
-    public static string? RefusesBFloat16(AssemblyUse use) => Refuses(use, CpuFeatures.HasAvx512Bf16, "AVX512-BF16")
-        ?? (CpuFeatures.IsIntel ? "Intel's processors multiply float32 faster than pairs of bfloat16" : null);
+    /// <summary>Why bfloat16 products of rounded hidden states are not assembled, or null.</summary>
+    public static string? RefusesBFloat16(AssemblyUse use) => Refuses(use, CpuFeatures.HasAvx512Bf16, "AVX512-BF16");
 
     /// <summary>Why bfloat16 weights stay as they are stored, or null.</summary>
     public static string? RefusesCompact(AssemblyUse use) => Refuses(use, CpuFeatures.HasAvx2Half, "AVX2 with FMA and F16C");

@@ -47,7 +47,7 @@ internal abstract unsafe class WeightMatrix : IDisposable
         DenseMatrix dense when ShortRows.Suits(dense, options.Arithmetic) => ShortRows.Load(dense.Tensor, options.Assembly),
         _ when options.Arithmetic == Arithmetic.Exact => Load(matrix),
         QuantizedMatrix quantized when PanelLayout.Refusal(quantized.Format) is null => LoadInteger(quantized, options),
-        DenseMatrix { Tensor.DType: DType.BF16 } dense when AssemblySupport.RefusesBFloat16(options.Assembly) is null => new BFloat16Matrix(dense.Tensor),
+        DenseMatrix { Tensor.DType: DType.BF16 } dense when RoundsToBFloat16(options) => new BFloat16Matrix(dense.Tensor),
         _ => Load(matrix),
     };
 
@@ -55,15 +55,19 @@ internal abstract unsafe class WeightMatrix : IDisposable
         && CompactMatrix.Refusal(matrix) is null && AssemblySupport.RefusesCompact(options.Assembly) is null;
 
     private static CompactMatrix LoadCompact(DenseMatrix matrix, CpuOptions options)
-        => options.Arithmetic == Arithmetic.Fast && AssemblySupport.RefusesBFloat16(options.Assembly) is null ? new CompactAvx512(matrix, DType.BF16)
+        => RoundsToBFloat16(options) ? new CompactAvx512(matrix, DType.BF16)
         : CpuFeatures.VectorBits == 512 ? new CompactAvx512(matrix, DType.F32)
         : new CompactAvx2(matrix);
+
+    /// <summary>Hidden states beside bfloat16 weights. Weights as stored have no kernel that is as fast in float32.</summary>
+    private static bool RoundsToBFloat16(CpuOptions options) => options.Arithmetic == Arithmetic.Fast
+        && AssemblySupport.RefusesBFloat16(options.Assembly) is null && !(options.CompactBFloat16 && CpuFeatures.IsSlowAtBFloat16);
 
     /// <summary>What that makes of hidden states.</summary>
     public static HiddenPrecision HiddenStates(WeightFormat weights, CpuOptions options)
         => options.Arithmetic == Arithmetic.Exact ? HiddenPrecision.Unrounded
         : PanelLayout.Refusal(weights) is null ? HiddenPrecision.Int8(PanelLayout.StepColumns)
-        : weights.Dense == DType.BF16 && AssemblySupport.RefusesBFloat16(options.Assembly) is null ? HiddenPrecision.BFloat16
+        : weights.Dense == DType.BF16 && RoundsToBFloat16(options) ? HiddenPrecision.BFloat16
         : HiddenPrecision.Unrounded;
 
     /// <summary>Integer codes times 8-bit hidden states.</summary>
