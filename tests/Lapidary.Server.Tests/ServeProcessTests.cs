@@ -5,9 +5,12 @@ using System.Text.RegularExpressions;
 namespace Lapidary.Server.Tests;
 
 /// <summary><c>lapidary serve</c> as a process: settings from three places, signals, exit codes.</summary>
-public sealed class ServeProcessTests
+public sealed class ServeProcessTests : IDisposable
 {
     private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "lapidary.dll");
+    private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("lapidary-");
+
+    public void Dispose() => folder.Delete(recursive: true);
 
     /// <summary>Ends when the test does, however that ends.</summary>
     private sealed class OwnProcess : Process
@@ -86,7 +89,7 @@ public sealed class ServeProcessTests
     [Fact]
     public async Task The_command_line_wins_over_the_environment_and_that_over_the_file()
     {
-        string file = Path.Combine(Directory.CreateTempSubdirectory().FullName, "serve.json");
+        string file = Path.Combine(folder.FullName, "serve.json");
         await File.WriteAllTextAsync(file, """{"max-model-len": 300, "served-model-name": ["file"], "api-key": "secret", "max-num-seqs": 3}""", TestContext.Current.CancellationToken);
         (Process process, HttpClient client) = await Serve(new() { ["LAPIDARY_CONFIG"] = file, ["LAPIDARY_SERVED_MODEL_NAME"] = "environment,second", ["LAPIDARY_MAX_MODEL_LEN"] = "200" }, "--max-model-len", "100");
         using (process)
@@ -248,7 +251,7 @@ public sealed class ServeProcessTests
     [InlineData("{\"prot\": 1}", "is no setting"), InlineData("{\"config\": \"a.json\"}", "is no setting"), InlineData("{\"port\": 1, \"port\": 2}", "JSON"), InlineData("{\"cors-origin\": \"example.org\"}", "an origin like"), InlineData("{\"cors-origin\": \"https://example.org/page\"}", "an origin like"), InlineData("[]", "it holds something else"), InlineData("null", "it holds null"), InlineData("{\"api-key\": []}", "api-key is an empty array"), InlineData("{\"port\": [1]}", "port is an array, expected a string"), InlineData("{\"port\": null}", "port is null"), InlineData("{\"port\": \"x\"}", "Cannot parse"), InlineData("{\"port\": 70000}", "0 to 65535"), InlineData("{\"host\": \"nowhere\"}", "IP address"), InlineData("{\"ssl-certfile\": \"/nowhere.pem\"}", "certificate")]
     public async Task A_setting_that_cannot_be_used_is_one_error_line(string config, string says)
     {
-        string file = Path.Combine(Directory.CreateTempSubdirectory().FullName, "serve.json");
+        string file = Path.Combine(folder.FullName, "serve.json");
         await File.WriteAllTextAsync(file, config, TestContext.Current.CancellationToken);
         using OwnProcess process = Start([], "serve", "--config", file);
         string error = await Refusal(process);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Lapidary.Tests.Checkpoints;
 
 namespace Lapidary.Tests.Activations;
 
@@ -75,7 +76,7 @@ public sealed class ActivationNameTests
     public void Cuda_text_computes_the_function()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux() && File.Exists("/usr/bin/gcc"), "needs gcc to compile the expressions");
-        string folder = Directory.CreateTempSubdirectory().FullName;
+        using CheckpointFolder folder = new();
         (string Name, ActivationParameters Parameters)[] cases =
         [
             ("silu", ActivationParameters.None), ("gelu", ActivationParameters.None), ("gelu_tanh", ActivationParameters.None),
@@ -85,9 +86,9 @@ public sealed class ActivationNameTests
         string[] expressions = [.. cases.Select(c => Activation.FromHuggingFace(c.Name, c.Parameters).CudaExpression(ActivationForm.Gated))];
         string functions = string.Join("\n", expressions.Select((e, i) => $"float f{i}(float g, float u) {{ return {e}; }}"));
         string calls = string.Join("\n", expressions.Select((_, i) => $"printf(\"%.9g\\n\", f{i}(g, u));"));
-        File.WriteAllText(Path.Combine(folder, "a.c"), $"#include <math.h>\n#include <stdio.h>\n{functions}\nint main() {{ for (float g = -9; g < 10; g += 1.37f) {{ float u = g * 0.7f - 1; {calls} }} }}");
-        Run("/usr/bin/gcc", $"-o {folder}/a {folder}/a.c -lm");
-        string[] lines = Run($"{folder}/a", "").Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        File.WriteAllText(folder["a.c"], $"#include <math.h>\n#include <stdio.h>\n{functions}\nint main() {{ for (float g = -9; g < 10; g += 1.37f) {{ float u = g * 0.7f - 1; {calls} }} }}");
+        Run("/usr/bin/gcc", $"-o {folder["a"]} {folder["a.c"]} -lm");
+        string[] lines = Run(folder["a"], "").Split('\n', StringSplitOptions.RemoveEmptyEntries);
         int line = 0;
         for (float g = -9; g < 10; g += 1.37f)
             foreach ((string name, ActivationParameters parameters) in cases)

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Lapidary.Checkpoints;
 using Lapidary.Models;
+using Lapidary.Tests.Checkpoints;
 using Lapidary.Tests.Speculation;
 
 namespace Lapidary.Tests.Cli;
@@ -206,10 +207,11 @@ public sealed class CommandTests
     [Theory, MemberData(nameof(ReadmeCommands))]
     public void A_command_in_the_README_works(string line)
     {
+        using CheckpointFolder folder = new();
         string[] arguments = [.. Regex.Matches(line, "\"([^\"]*)\"|(\\S+)")
             .Select(word => word.Groups[1].Success ? word.Groups[1].Value : word.Groups[2].Value)
             .SelectMany(word => word == "tests/goldens/*/" ? Directory.GetDirectories(Path.Combine(Goldens.Repository, "tests/goldens"))
-                : word.StartsWith("artifacts/", StringComparison.Ordinal) ? [Path.Combine(Directory.CreateTempSubdirectory().FullName, "out")]
+                : word.StartsWith("artifacts/", StringComparison.Ordinal) ? [folder["out"]]
                 : word.Contains('.') || word.Contains('/') ? [Path.Combine(Goldens.Repository, word)] : [word])];
         if (arguments[0] == "serve")
         {

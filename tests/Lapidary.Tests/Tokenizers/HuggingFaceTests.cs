@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
+using Lapidary.Tests.Checkpoints;
 using Lapidary.Tokenizers;
 
 namespace Lapidary.Tests.Tokenizers;
@@ -22,7 +23,8 @@ public sealed class HuggingFaceTests
     [Theory, MemberData(nameof(SmallTokenizers.Names), MemberType = typeof(SmallTokenizers))]
     public void Agrees_on_every_kind_of_part(string name)
     {
-        string file = Path.Combine(Directory.CreateTempSubdirectory().FullName, "tokenizer.json");
+        using CheckpointFolder folder = new();
+        string file = folder["tokenizer.json"];
         File.WriteAllText(file, SmallTokenizers.Json(name));
         AssertAgrees(file, StringCorpus.Strings(1_500));
     }
@@ -30,7 +32,8 @@ public sealed class HuggingFaceTests
     [Fact]
     public void A_wrong_merge_is_noticed()
     {
-        string file = Path.Combine(Directory.CreateTempSubdirectory().FullName, "tokenizer.json");
+        using CheckpointFolder folder = new();
+        string file = folder["tokenizer.json"];
         string json = File.ReadAllText(Path.Combine(Goldens.TinyModel, "tokenizer.json"));
         File.WriteAllText(file, json.Replace("[\"h\", \"e\"]", "[\"t\", \"h\"]", StringComparison.Ordinal));
         Assert.NotEmpty(Differences(Path.Combine(Goldens.TinyModel, "tokenizer.json"), Tokenizer.Load(file), [.. StringCorpus.Strings(300)]));
