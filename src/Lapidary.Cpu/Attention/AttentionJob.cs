@@ -41,13 +41,13 @@ internal readonly unsafe struct AttentionJob(AttentionPlan plan, long positions,
         (int headBlock, int token, int end) = of;
         int row = PartialRow.Length(block.Dim);
         plan.Fill(ref block, headBlock, token, end);
-        for (int chunk = block.First / QueryBlock.ChunkKeys; chunk * QueryBlock.ChunkKeys < block.End; chunk++)
+        for (int chunk = block.First / plan.ChunkKeys * plan.ChunkKeys, chunkEnd; chunk < block.End; chunk = chunkEnd)
         {
-            int chunkEnd = (chunk + 1) * QueryBlock.ChunkKeys;
-            plan.Part<TLane>(in block, headBlock, token, chunk * QueryBlock.ChunkKeys, chunkEnd, chunkEnd < block.End ? default : following, part);
+            chunkEnd = chunk + plan.ChunkKeys;
+            plan.Part<TLane>(in block, headBlock, token, chunk, chunkEnd, chunkEnd < block.End ? default : following, part);
             for (int q = 0; q < block.Count; q++)
             {
-                if (block.BeginsIn(q, chunk)) PartialRow.Copy(part + q * row, totals + q * row, block.Dim);
+                if (block.BeginsIn(q, chunk, chunkEnd)) PartialRow.Copy(part + q * row, totals + q * row, block.Dim);
                 else if (block.ContinuesIn(q, chunk)) PartialRow.Merge<TLane>(part + q * row, totals + q * row, block.Dim);
             }
         }

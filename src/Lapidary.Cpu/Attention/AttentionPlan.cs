@@ -13,6 +13,13 @@ internal readonly unsafe struct AttentionPlan(CpuBuffer queries, CpuKeyValues ca
 
     public int Tokens => queries.Rows;
 
+    /// <summary>
+    /// Positions after which partial results are combined, in multiples from position 0. Part of the arithmetic: results are the
+    /// same whether one thread computes a query's chunks or several do. Layers that see all positions have few heads of keys, so
+    /// that workers need chunks of those; a window, which would meet the ends of short chunks, has more heads and few positions.
+    /// </summary>
+    public int ChunkKeys { get; } = window is null ? 256 : 1024;
+
     public int BlockHeads { get; } = BlockHeadsOf(queries.Columns / cache.HeadDim / cache.Heads);
 
     public int HeadBlocks => group / BlockHeads * cache.Heads;
@@ -70,7 +77,7 @@ internal readonly unsafe struct AttentionPlan(CpuBuffer queries, CpuKeyValues ca
     }
 
     /// <summary>Chunks that a range of positions touches.</summary>
-    public static int Chunks(int first, int end) => (end - 1) / QueryBlock.ChunkKeys - first / QueryBlock.ChunkKeys + 1;
+    public int Chunks(int first, int end) => (end - 1) / ChunkKeys - first / ChunkKeys + 1;
 
     /// <summary>The most heads of a group, up to a block, that divide it: blocks never cross groups.</summary>
     private static int BlockHeadsOf(int group)

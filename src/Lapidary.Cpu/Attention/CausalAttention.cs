@@ -63,7 +63,7 @@ internal static unsafe class CausalAttention
             for (int q = 0; q < block.Count; q++)
             {
                 (int first, int stop) = Visible(in block, q, tile, begin, end);
-                if (first < stop) Softmax<TLane>(scores + q * TileKeys + first, stop - first, partials + q * row, dim);
+                if (first < stop) Softmax<TLane>(scores + q * TileKeys, first, stop, partials + q * row, dim);
             }
             for (int k = begin / ValueSums.StepKeys * ValueSums.StepKeys; k < end; k += ValueSums.StepKeys)
             {
@@ -99,10 +99,17 @@ internal static unsafe class CausalAttention
     private static (int Begin, int End) Visible(ref readonly QueryBlock block, int query, int tile, int begin, int end)
         => (Math.Max(begin, block.FirstOf(query) - tile), Math.Min(end, block.EndOf(query) - tile));
 
-    /// <summary>Scores to weights e^(score - maximum); when the maximum rises, earlier results shrink.</summary>
+    /// <summary>
+    /// Scores of a tile to weights e^(score - maximum), in whole registers: beside what a query sees lies e^-∞ = 0. When the maximum
+    /// rises, earlier results shrink.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Softmax<TLane>(float* scores, int count, float* partial, int dim) where TLane : struct, IFloatLane<TLane>
+    private static void Softmax<TLane>(float* scores, int first, int stop, float* partial, int dim) where TLane : struct, IFloatLane<TLane>
     {
+        int begin = first / TLane.Count * TLane.Count, end = (stop + TLane.Count - 1) / TLane.Count * TLane.Count, count = end - begin;
+        for (int k = begin; k < first; k++) scores[k] = float.NegativeInfinity;
+        for (int k = stop; k < end; k++) scores[k] = float.NegativeInfinity;
+        scores += begin;
         float tileMax = ElementWise.Max<TLane>(scores, count), max = PartialRow.Max(partial);
         if (tileMax > max)
         {
@@ -128,9 +135,11 @@ internal static unsafe class CausalAttention
             (commonBegin, commonEnd) = (Math.Max(commonBegin, first), Math.Min(commonEnd, last));
         }
         if (commonBegin >= commonEnd) commonBegin = commonEnd = end;
-        for (int q = 0; q < count; q++) Single(in block, q, 0, commonBegin);
+        if (begin < commonBegin)
+            for (int q = 0; q < count; q++) Single(in block, q, begin, commonBegin);
         ValueSums.Add<TLane, THead>(count, weights, values, at, commonBegin, commonEnd, dim, blockBytes, ahead, PartialRow.Values(partials), row);
-        for (int q = 0; q < count; q++) Single(in block, q, commonEnd, end);
+        if (commonEnd < end)
+            for (int q = 0; q < count; q++) Single(in block, q, commonEnd, end);
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         void Single(ref readonly QueryBlock block, int q, int from, int to)

@@ -5,12 +5,6 @@ internal unsafe struct QueryBlock
 {
     public const int MaxQueries = 8, TileKeys = 64;
 
-    /// <summary>
-    /// Positions after which partial results are combined, in multiples from position 0. Part of the arithmetic: results are the
-    /// same whether one thread computes a query's chunks or several do.
-    /// </summary>
-    public const int ChunkKeys = 1024;
-
     private fixed int firsts[MaxQueries], ends[MaxQueries];
 
     /// <param name="queries">[<see cref="MaxQueries"/>, dim], to be filled</param>
@@ -38,10 +32,10 @@ internal unsafe struct QueryBlock
     public readonly int EndOf(int query) => ends[query];
 
     /// <summary>Whether the first position that a query sees lies in the chunk.</summary>
-    public readonly bool BeginsIn(int query, int chunk) => firsts[query] / ChunkKeys == chunk;
+    public readonly bool BeginsIn(int query, int from, int to) => firsts[query] >= from && firsts[query] < to;
 
     /// <summary>Whether a query that began in an earlier chunk sees positions of this one.</summary>
-    public readonly bool ContinuesIn(int query, int chunk) => firsts[query] / ChunkKeys < chunk && ends[query] > chunk * ChunkKeys;
+    public readonly bool ContinuesIn(int query, int from) => firsts[query] < from && ends[query] > from;
 
     /// <summary>Of that many queries, how many the next kernel takes: 4, 2 or 1.</summary>
     public static int Together(int queries) => queries >= 4 ? 4 : queries >= 2 ? 2 : 1;

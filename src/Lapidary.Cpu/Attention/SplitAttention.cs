@@ -24,12 +24,14 @@ internal readonly unsafe struct AttentionChunksJob(AttentionPlan plan, long posi
                 bool filled = false;
                 for (int begin = first, chunkEnd; begin < last; begin = chunkEnd, row += chunkFloats)
                 {
-                    chunkEnd = Math.Min(last, (begin / QueryBlock.ChunkKeys + 1) * QueryBlock.ChunkKeys);
-                    if (at >= from && at < to)
+                    int chunk = begin / plan.ChunkKeys * plan.ChunkKeys;
+                    chunkEnd = Math.Min(last, chunk + plan.ChunkKeys);
+                    long middle = at + (chunkEnd - begin) / 2;
+                    if (middle >= from && middle < to)
                     {
                         if (!filled) plan.Fill(ref block, headBlock, token, end);
                         filled = true;
-                        plan.Part<TLane>(in block, headBlock, token, begin / QueryBlock.ChunkKeys * QueryBlock.ChunkKeys, chunkEnd, following: default, row);
+                        plan.Part<TLane>(in block, headBlock, token, chunk, chunkEnd, following: default, row);
                     }
                     at += chunkEnd - begin;
                 }
@@ -54,12 +56,12 @@ internal readonly unsafe struct MergeChunksJob(AttentionPlan plan, int chunks, f
             {
                 end = plan.BlockEnd(token);
                 (int first, int last) = plan.Range(token, end);
-                int count = AttentionPlan.Chunks(first, last), firstChunk = first / QueryBlock.ChunkKeys;
+                int count = plan.Chunks(first, last), firstChunk = first / plan.ChunkKeys;
                 for (int q = 0; q < (end - token) * plan.BlockHeads; q++)
                 {
                     (int begin, int stop) = plan.Range(token + q / plan.BlockHeads, token + q / plan.BlockHeads + 1);
-                    float* total = rows + (begin / QueryBlock.ChunkKeys - firstChunk) * chunkFloats + q * length;
-                    for (int c = 1; c < AttentionPlan.Chunks(begin, stop); c++) PartialRow.Merge<TLane>(total + c * chunkFloats, total, dim);
+                    float* total = rows + (begin / plan.ChunkKeys - firstChunk) * chunkFloats + q * length;
+                    for (int c = 1; c < plan.Chunks(begin, stop); c++) PartialRow.Merge<TLane>(total + c * chunkFloats, total, dim);
                     PartialRow.Finish<TLane>(total, plan.Output(headBlock, token, q), plan.Cache.HeadDim);
                 }
                 rows += count * chunkFloats;
