@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Lapidary.Checkpoints;
@@ -37,6 +38,7 @@ public static unsafe class FiniteCheck
             + $"position [{string.Join(", ", position)}] of {tensor.ShapeText}; the file is damaged or its training diverged");
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)] // a small model is read before the compiler would come to it
     private static long FirstWith<T>(T* values, long count, T exponent) where T : unmanaged, IBinaryInteger<T>
     {
         long i = 0;
@@ -56,6 +58,7 @@ public static unsafe class FiniteCheck
         return -1;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<T> AllSet<T>(T* values, Vector256<T> mask) where T : unmanaged =>
         Vector256.Equals(Vector256.Load(values) & mask, mask);
 }
