@@ -50,6 +50,7 @@ internal sealed class ModelOptions(int spareAdapterSlots = 0)
             ExpertBackend = parsed.GetValue(backend),
             MaxLoras = LoraOptions.Slots(parsed.GetValue(lora.Lora), parsed.GetValue(lora.MaxLoras), spareAdapterSlots),
             Speculative = SpeculativeOption.Parse(parsed.GetValue(speculative)),
+            ReadsText = true,
             Progress = bar.Update,
         });
         bar.Clear();

@@ -37,6 +37,7 @@ internal static class ServeRun
             ExpertBackend = settings.Get(options.ExpertBackend),
             MaxLoras = LoraOptions.Slots(adapters, settings.Get(options.Lora.MaxLoras), spare: server.AllowRuntimeLoraUpdating ? SpareAdapterSlots : 0),
             Speculative = speculative,
+            ReadsText = true,
             Progress = bar.Update,
         }));
         bar.Clear();

@@ -47,6 +47,9 @@ public sealed record LanguageModelOptions
     /// <summary>Computes with this activation in place of the model's own, to see what the difference does; null for its own.</summary>
     public Activation? HiddenActivation { get; init; }
 
+    /// <summary>Whether tokenizer and chat template are read while weights are, since text will be needed; else at first use.</summary>
+    public bool ReadsText { get; init; }
+
     /// <inheritdoc cref="Gemma4Options.Progress"/>
     public Action<int, int>? Progress { get; init; }
 
@@ -67,15 +70,13 @@ public sealed record LanguageModelOptions
 public sealed class LanguageModel : IDisposable
 {
     private readonly ModelFiles files;
-    private readonly Lazy<Tokenizer> tokenizer;
-    private readonly Lazy<ChatTemplate> chatTemplate;
+    private readonly TextFiles text;
 
     private LanguageModel(
-        ModelFiles files, Gemma4 network, IKernels kernels, int contextLength, CacheSize cacheSize, int maxSequences, SpeculativeConfig? speculative)
+        ModelFiles files, TextFiles text, Gemma4 network, IKernels kernels, int contextLength, CacheSize cacheSize, int maxSequences, SpeculativeConfig? speculative)
     {
         this.files = files;
-        tokenizer = new Lazy<Tokenizer>(files.LoadTokenizer);
-        chatTemplate = new Lazy<ChatTemplate>(files.LoadChatTemplate);
+        this.text = text;
         GenerationConfig = files.GenerationConfig;
         Kernels = kernels;
         Network = network;
@@ -104,13 +105,13 @@ public sealed class LanguageModel : IDisposable
 
     /// <summary>Loaded at first use; ids need none.</summary>
     /// <exception cref="TokenizerException">There is no usable tokenizer.</exception>
-    public Tokenizer Tokenizer => tokenizer.Value;
+    public Tokenizer Tokenizer => text.Tokenizer;
 
     public bool HasTokenizer => files.HasTokenizer;
 
     /// <summary>Loaded at first use; raw text needs none.</summary>
     /// <exception cref="TemplateException">There is no usable chat template.</exception>
-    public ChatTemplate ChatTemplate => chatTemplate.Value;
+    public ChatTemplate ChatTemplate => text.ChatTemplate;
 
     /// <summary>Tokens that end a text: those of generation_config.json, else of config.json.</summary>
     public IReadOnlyList<int> EosTokenIds => GenerationConfig.EosTokenIds.Count > 0 ? GenerationConfig.EosTokenIds : Config.EosTokenIds;
@@ -123,6 +124,7 @@ public sealed class LanguageModel : IDisposable
     /// <inheritdoc cref="Open(string, IKernels, LanguageModelOptions)"/>
     public static LanguageModel Open(ModelFiles files, IKernels kernels, LanguageModelOptions options)
     {
+        TextFiles text = new(files, early: options.ReadsText);
         try
         {
             Gemma4Config config = files.Config;
@@ -144,10 +146,11 @@ public sealed class LanguageModel : IDisposable
                 MaxLogitRows = (int)Math.Min(options.MaxLogitRows + (long)options.MaxSequences * (options.Speculative?.NumSpeculativeTokens ?? 0), stepTokens),
                 Progress = options.Progress,
             });
-            return new LanguageModel(files, network, kernels, context, cacheSize, options.MaxSequences, options.Speculative);
+            return new LanguageModel(files, text, network, kernels, context, cacheSize, options.MaxSequences, options.Speculative);
         }
         catch
         {
+            text.Dispose();
             files.Dispose();
             throw;
         }
@@ -159,6 +162,7 @@ public sealed class LanguageModel : IDisposable
         Batch.Dispose();
         Cache.Dispose();
         Network.Dispose();
+        text.Dispose();
         files.Dispose();
     }
 }
