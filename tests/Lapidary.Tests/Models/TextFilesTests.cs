@@ -43,7 +43,10 @@ public sealed class TextFilesTests
 
     private static Files Open(Exception? failure = null, bool tokenizes = true) => new()
     {
-        Location = DefaultModel.Embedded(), Config = Gemma4ConfigReader.Load(DefaultModel.Embedded()), Failure = failure, Tokenizes = tokenizes,
+        Location = DefaultModel.Embedded(),
+        Config = Gemma4ConfigReader.Load(DefaultModel.Embedded()),
+        Failure = failure,
+        Tokenizes = tokenizes,
     };
 
     [Fact]
